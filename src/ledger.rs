@@ -1,0 +1,210 @@
+//! The counts of everything that came, left or was dropped: at every moment, for every kind of item,
+//! received = sent + rejected + filtered + sampled out + aggregated + shed + held.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many items of each kind something holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Spans.
+    pub spans: u64,
+    /// Chunks: the spans of one trace in one body.
+    pub chunks: u64,
+    /// Groups of stats: one key in one time bucket.
+    pub stats_groups: u64,
+}
+
+impl Counts {
+    /// Adds `other` to this.
+    pub fn add(&mut self, other: Self) {
+        self.spans += other.spans;
+        self.chunks += other.chunks;
+        self.stats_groups += other.stats_groups;
+    }
+
+    /// Whether there is nothing of any kind.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Why something that had been accepted was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// The relay's queue was full: the oldest went first.
+    QueueFull,
+    /// The intake said 413 and the payload could not be split further.
+    TooLarge,
+    /// The intake refused it with a status that a retry does not change.
+    Refused,
+    /// The intake refused the API key (401 or 403).
+    KeyRefused,
+    /// The stop deadline came first.
+    Deadline,
+    /// There is no API key, so nothing is sent.
+    NoKey,
+    /// The body waited at the door while too many bytes were in flight.
+    Busy,
+    /// A fault of our own: a panic that was caught.
+    Fault,
+}
+
+impl Shed {
+    /// All reasons, in the order of the exit line.
+    pub const ALL: [Self; 8] = [
+        Self::QueueFull,
+        Self::TooLarge,
+        Self::Refused,
+        Self::KeyRefused,
+        Self::Deadline,
+        Self::NoKey,
+        Self::Busy,
+        Self::Fault,
+    ];
+
+    /// The reason in words, for the exit line.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue full",
+            Self::TooLarge => "too large for the intake",
+            Self::Refused => "refused by the intake",
+            Self::KeyRefused => "API key refused",
+            Self::Deadline => "not delivered by the stop deadline",
+            Self::NoKey => "no DD_API_KEY",
+            Self::Busy => "too many bytes in flight",
+            Self::Fault => "internal fault",
+        }
+    }
+}
+
+/// Where items of one kind went. Every field only grows.
+#[derive(Debug, Default)]
+pub struct Flow {
+    received: AtomicU64,
+    rejected: AtomicU64,
+    filtered: AtomicU64,
+    sampled_out: AtomicU64,
+    sent: AtomicU64,
+    shed: [AtomicU64; Shed::ALL.len()],
+}
+
+/// A reading of one [`Flow`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Accepted from tracers, or made by us (stats groups).
+    pub received: u64,
+    /// Dropped by normalisation, as the agent does (a span id of 0).
+    pub rejected: u64,
+    /// Dropped by a filter that the user set.
+    pub filtered: u64,
+    /// Dropped by a sampler.
+    pub sampled_out: u64,
+    /// Taken by the intake (2xx).
+    pub sent: u64,
+    /// Not delivered, by reason, in the order of [`Shed::ALL`].
+    pub shed: [u64; Shed::ALL.len()],
+}
+
+impl Reading {
+    /// What was not delivered, for all reasons together.
+    pub fn shed_total(&self) -> u64 {
+        self.shed.iter().sum()
+    }
+
+    /// What is still held: in the batch, the queue or on the wire.
+    pub fn held(&self) -> u64 {
+        let gone = self.rejected + self.filtered + self.sampled_out + self.sent;
+        self.received.saturating_sub(gone + self.shed_total())
+    }
+}
+
+impl Flow {
+    /// Reads all counts. While other threads count, the fields may be of slightly different instants.
+    pub fn read(&self) -> Reading {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Reading {
+            received: load(&self.received),
+            rejected: load(&self.rejected),
+            filtered: load(&self.filtered),
+            sampled_out: load(&self.sampled_out),
+            sent: load(&self.sent),
+            shed: std::array::from_fn(|i| self.shed.get(i).map_or(0, load)),
+        }
+    }
+}
+
+/// The counts of the whole process.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Spans.
+    pub spans: Flow,
+    /// Chunks.
+    pub chunks: Flow,
+    /// Groups of stats.
+    pub stats_groups: Flow,
+    /// Request bodies that were refused as malformed or too large.
+    pub bodies_refused: AtomicU64,
+    /// Lines of our own that were not written because stderr would have blocked.
+    pub lines_skipped: AtomicU64,
+}
+
+impl Ledger {
+    /// Counts what was accepted.
+    pub fn received(&self, counts: Counts) {
+        self.each(counts, |flow| &flow.received);
+    }
+
+    /// Counts what normalisation dropped.
+    pub fn rejected(&self, counts: Counts) {
+        self.each(counts, |flow| &flow.rejected);
+    }
+
+    /// Counts what a filter dropped.
+    pub fn filtered(&self, counts: Counts) {
+        self.each(counts, |flow| &flow.filtered);
+    }
+
+    /// Counts what a sampler dropped.
+    pub fn sampled_out(&self, counts: Counts) {
+        self.each(counts, |flow| &flow.sampled_out);
+    }
+
+    /// Counts what the intake took.
+    pub fn sent(&self, counts: Counts) {
+        self.each(counts, |flow| &flow.sent);
+    }
+
+    /// Counts what was not delivered.
+    pub fn shed(&self, reason: Shed, counts: Counts) {
+        self.each(counts, |flow| &flow.shed[reason as usize]);
+    }
+
+    fn each(&self, counts: Counts, count: impl for<'a> Fn(&'a Flow) -> &'a AtomicU64) {
+        let flows = [
+            (&self.spans, counts.spans),
+            (&self.chunks, counts.chunks),
+            (&self.stats_groups, counts.stats_groups),
+        ];
+        for (flow, n) in flows {
+            if n > 0 {
+                count(flow).fetch_add(n, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, Ledger, Shed};
+
+    #[test]
+    fn what_is_not_accounted_for_is_held() {
+        let ledger = Ledger::default();
+        ledger.received(Counts { spans: 10, chunks: 2, stats_groups: 0 });
+        ledger.sent(Counts { spans: 4, chunks: 1, stats_groups: 0 });
+        ledger.shed(Shed::Deadline, Counts { spans: 3, ..Counts::default() });
+        let spans = ledger.spans.read();
+        assert_eq!((spans.held(), spans.shed_total()), (3, 3));
+        assert_eq!(ledger.chunks.read().held(), 1);
+    }
+}

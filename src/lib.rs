@@ -1,0 +1,13 @@
+//! pillion: the second rider of a container. It starts the app as its child, is a correct PID 1, takes the app's traces in-process and
+//! relays them to Datadog; ARCHITECTURE.md is the map. Modules in reading order.
+
+pub mod intake;
+pub mod ledger;
+pub mod limits;
+pub mod pipeline;
+pub mod relay;
+pub mod secret;
+pub mod tags;
+pub mod trace;
+pub mod version;
+pub mod view;

@@ -1,0 +1,1 @@
+//! Samplers: which traces are kept, and the rates that tracers are told (spec: trace-agent 4).
