@@ -4,6 +4,7 @@
 //! A body is decoded into spans whose strings are places in the body; every string is then looked up once in the string table of the
 //! payload that the span goes to, and from there on a string is a number.
 
+mod fnv;
 pub mod normalise;
 pub mod sample;
 pub mod stats;
