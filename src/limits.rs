@@ -33,5 +33,8 @@ pub const QUEUE_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
 /// Sends under way at once to one endpoint (the agent's default of 5 connections).
 pub const SENDS_IN_FLIGHT_MAX: usize = 5;
 
+/// Bytes of one line on stderr, its line feed included: what a pipe takes in one piece (`man 7 pipe`, `PIPE_BUF`).
+pub const LOG_LINE_BYTES_MAX: usize = 4096;
+
 const _: () = assert!(BODIES_IN_FLIGHT_BYTES_MAX >= BODY_BYTES_MAX);
 const _: () = assert!(QUEUE_BYTES_DEFAULT > TRACES_PAYLOAD_BYTES_MAX);

@@ -25,9 +25,43 @@ impl fmt::Debug for ApiKey {
     }
 }
 
+/// The address of a proxy. Every printed form of it leaves out user and password, of which [`Url::expose`] has the whole.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url(String);
+
+impl Url {
+    /// Takes the address as it is.
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The whole address, for the code that connects.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let colon = if scheme.is_empty() { "" } else { "://" };
+        // A password may hold any character, so all up to the last `@` goes, wherever a path seems to begin.
+        match rest.rsplit_once('@') {
+            Some((_, host)) => write!(f, "{scheme}{colon}***@{host}"),
+            None => write!(f, "{scheme}{colon}{rest}"),
+        }
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ApiKey;
+    use super::{ApiKey, Url};
 
     #[test]
     fn a_key_is_trimmed_and_an_empty_one_is_none() {
@@ -38,5 +72,18 @@ mod tests {
     #[test]
     fn a_key_never_prints() {
         assert_eq!(format!("{:?}", ApiKey::new("abc")), "Some(***)");
+    }
+
+    #[test]
+    fn an_address_prints_without_its_user_and_password() {
+        for (text, expect) in [
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("http://me:pass@proxy:3128/", "http://***@proxy:3128/"),
+            ("me:p/a@s:s@proxy", "***@proxy"),
+        ] {
+            let url = Url::new(text);
+            assert_eq!((url.to_string(), format!("{url:?}")), (expect.to_owned(), format!("\"{expect}\"")));
+            assert_eq!(url.expose(), text);
+        }
     }
 }

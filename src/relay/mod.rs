@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::secret::ApiKey;
+use crate::secret::{ApiKey, Url};
 
 /// Where and how payloads are sent.
 #[derive(Clone, Debug)]
@@ -18,9 +18,9 @@ pub struct Settings {
     /// How trace payloads are compressed. (Stats always go as gzip, as the agent does.)
     pub compression: Compression,
     /// The proxy for http targets, with user and password where it has them.
-    pub proxy_http: Option<String>,
+    pub proxy_http: Option<Url>,
     /// The proxy for https targets.
-    pub proxy_https: Option<String>,
+    pub proxy_https: Option<Url>,
     /// Hosts that are reached without the proxy, in the rules of Go's `httpproxy` (host and its subdomains, `.suffix`, IP, CIDR, `*`).
     pub no_proxy: Vec<String>,
     /// A PEM file of further root certificates, read only when it is named.

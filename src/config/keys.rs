@@ -1,0 +1,359 @@
+//! Every variable that is read, with what it means: the settings table of the README is made of this file.
+
+/// A setting.
+#[derive(Debug)]
+pub struct Key {
+    /// The variable, then other names for it; the first that has a value counts.
+    pub names: &'static [&'static str],
+    /// What holds where it is not set or not valid; empty for "nothing".
+    pub default: &'static str,
+    /// Meaning, edge values and who should change it, in the README's words.
+    pub meaning: &'static str,
+}
+
+/// Settings that belong together, and the heading over them.
+pub(super) type Group = (&'static str, &'static [&'static Key]);
+
+/// All settings in the order of the README.
+pub(super) const ALL: &[Group] = &[
+    (
+        "Where traces go",
+        &[
+            &API_KEY, &SITE, &TRACE_URL, &PROXY_HTTPS, &PROXY_HTTP, &NO_PROXY, &CA_FILE, &SKIP_TLS_CHECK, &COMPRESSION, &QUEUE_BYTES,
+            &FLUSH_INTERVAL,
+        ],
+    ),
+    ("What traces say", &[&ENV, &HOSTNAME, &TAGS, &EXTRA_TAGS]),
+    (
+        "Where the app's tracer connects",
+        &[
+            &ENABLED, &RECEIVER_ENABLED, &PORT, &SOCKET, &BIND_HOST, &NON_LOCAL, &CONNECTIONS, &RECEIVE_TIMEOUT, &BODY_BYTES,
+        ],
+    ),
+    (
+        "Sampling and stats",
+        &[&TARGET_TPS, &ERROR_TPS, &STATS_BY_SPAN_KIND, &PEER_TAGS_AGGREGATION, &PEER_TAGS, &STATS_DISABLED, &FEATURES],
+    ),
+    ("The wrapper itself", &[&VIEW, &STOP_TIMEOUT, &LOG_LEVEL, &NO_COLOUR, &TERMINAL]),
+];
+
+/// The API key.
+pub const API_KEY: Key = Key {
+    names: &["DD_API_KEY"],
+    default: "",
+    meaning: "The key of your Datadog organisation. Without it nothing is sent and the app runs on. Take it from a secret of the platform; it is \
+              never printed.",
+};
+/// The site.
+pub const SITE: Key = Key {
+    names: &["DD_SITE"],
+    default: "datadoghq.com",
+    meaning: "The Datadog site of that organisation, such as `datadoghq.eu` or `us5.datadoghq.com`. A key of another site is refused.",
+};
+/// Another trace intake.
+pub const TRACE_URL: Key = Key {
+    names: &["DD_APM_DD_URL"],
+    default: "https://trace.agent.<DD_SITE>",
+    meaning: "Another trace intake, for a relay of your own or a test; `http://` is allowed, a missing scheme is `https://`.",
+};
+/// The proxy for https.
+pub const PROXY_HTTPS: Key = Key {
+    names: &["DD_PROXY_HTTPS", "HTTPS_PROXY", "https_proxy"],
+    default: "",
+    meaning: "The proxy for https intakes, `http://user:password@host:port`. For networks that allow no direct way out.",
+};
+/// The proxy for http.
+pub const PROXY_HTTP: Key = Key {
+    names: &["DD_PROXY_HTTP", "HTTP_PROXY", "http_proxy"],
+    default: "",
+    meaning: "The proxy for http intakes, that is for a `DD_APM_DD_URL` with `http://`.",
+};
+/// Hosts without a proxy.
+pub const NO_PROXY: Key = Key {
+    names: &["DD_PROXY_NO_PROXY", "NO_PROXY", "no_proxy"],
+    default: "",
+    meaning: "Hosts to reach without the proxy, between commas or spaces: a host and its subdomains, `.suffix`, an IP address, a CIDR block, \
+              `*`.",
+};
+/// Further certificates.
+pub const CA_FILE: Key = Key {
+    names: &["DD_TLS_CA_CERT", "DD_TLS_CERT_FILE", "SSL_CERT_FILE"],
+    default: "",
+    meaning: "A PEM file of certificates to trust beside the built-in ones, for a proxy that opens TLS. Read when the first connection is made.",
+};
+/// No certificate check.
+pub const SKIP_TLS_CHECK: Key = Key {
+    names: &["DD_SKIP_SSL_VALIDATION"],
+    default: "false",
+    meaning: "Accept any certificate. For tests: with it, anyone on the way can read the API key.",
+};
+/// Compression of traces.
+pub const COMPRESSION: Key = Key {
+    names: &["DD_PILLION_COMPRESSION"],
+    default: "zstd",
+    meaning: "`zstd`, `gzip` or `none` for traces. Change it only for an intake of your own that does not take zstd.",
+};
+/// The relay's queue.
+pub const QUEUE_BYTES: Key = Key {
+    names: &["DD_PILLION_QUEUE_BYTES"],
+    default: "32MiB",
+    meaning: "Memory for what waits to be sent while the intake is slow or down, as bytes or with `KiB`, `MiB`, `GiB`; at least 4 MiB. When it is \
+              full the oldest goes, and is counted. Raise it to outlast longer outages.",
+};
+/// The time between flushes.
+pub const FLUSH_INTERVAL: Key = Key {
+    names: &["DD_PILLION_FLUSH_INTERVAL"],
+    default: "3s",
+    meaning: "How long traces wait for others before they are sent, from `100ms` to `60s`. Longer means fewer requests; what waits is lost if the \
+              container is killed without a TERM.",
+};
+/// The env.
+pub const ENV: Key = Key {
+    names: &["DD_APM_ENV", "DD_ENV"],
+    default: "none",
+    meaning: "The env of spans that name none (tracers read `DD_ENV` too and normally name it). Else an `env:` tag of `DD_TAGS`.",
+};
+/// The host name.
+pub const HOSTNAME: Key = Key {
+    names: &["DD_HOSTNAME"],
+    default: "none",
+    meaning: "The host that traces are shown under. `none` is no host, as it should be where containers come and go.",
+};
+/// Tags.
+pub const TAGS: Key = Key {
+    names: &["DD_TAGS"],
+    default: "",
+    meaning: "`key:value` tags, between commas (or spaces, where there is no comma), for every span that lacks the key.",
+};
+/// More tags.
+pub const EXTRA_TAGS: Key = Key {
+    names: &["DD_EXTRA_TAGS"],
+    default: "",
+    meaning: "Like `DD_TAGS`; wins where both have a key. For a platform that adds to what the image says.",
+};
+/// APM on or off.
+pub const ENABLED: Key = Key {
+    names: &["DD_APM_ENABLED"],
+    default: "true",
+    meaning: "`false`: nothing listens and nothing is sent; the app is only wrapped.",
+};
+/// The receiver on or off.
+pub const RECEIVER_ENABLED: Key = Key {
+    names: &["DD_APM_RECEIVER_ENABLED"],
+    default: "true",
+    meaning: "`false` has the same effect. Use `DD_APM_ENABLED`.",
+};
+/// The port.
+pub const PORT: Key = Key {
+    names: &["DD_APM_RECEIVER_PORT", "DD_RECEIVER_PORT"],
+    default: "8126",
+    meaning: "The TCP port for traces; 0 switches TCP off. Change it where something else has the port, and point the tracer there \
+              (`DD_TRACE_AGENT_PORT`).",
+};
+/// The unix socket.
+pub const SOCKET: Key = Key {
+    names: &["DD_APM_RECEIVER_SOCKET"],
+    default: "",
+    meaning: "The path of a unix socket to listen on as well, such as `/var/run/datadog/apm.socket`, which tracers find by themselves.",
+};
+/// The address to listen on.
+pub const BIND_HOST: Key = Key {
+    names: &["DD_BIND_HOST"],
+    default: "localhost",
+    meaning: "The address to listen on: an IP address, `localhost` or `0.0.0.0`.",
+};
+/// All interfaces.
+pub const NON_LOCAL: Key = Key {
+    names: &["DD_APM_NON_LOCAL_TRAFFIC"],
+    default: "false (true as a sidecar)",
+    meaning: "Listen on all interfaces, whatever `DD_BIND_HOST` says. For tracers in other containers.",
+};
+/// Connections.
+pub const CONNECTIONS: Key = Key {
+    names: &["DD_APM_CONNECTION_LIMIT", "DD_CONNECTION_LIMIT"],
+    default: "2000",
+    meaning: "Connections from tracers at once; further ones wait.",
+};
+/// The time that a request may take to arrive.
+pub const RECEIVE_TIMEOUT: Key = Key {
+    names: &["DD_APM_RECEIVER_TIMEOUT"],
+    default: "5",
+    meaning: "Seconds that a request may take to arrive; 0 means the default.",
+};
+/// Bytes of a body.
+pub const BODY_BYTES: Key = Key {
+    names: &["DD_APM_MAX_PAYLOAD_SIZE"],
+    default: "25MiB",
+    meaning: "Bytes of one request; a larger one is refused with 413. Raise it only if the tracer logs such refusals.",
+};
+/// Target of the samplers.
+pub const TARGET_TPS: Key = Key {
+    names: &["DD_APM_TARGET_TPS", "DD_APM_MAX_TPS", "DD_MAX_TPS"],
+    default: "10",
+    meaning: "Traces per second to aim at when sampling. Raise it to keep more of a busy app's traces, at Datadog's price.",
+};
+/// Target of the errors sampler.
+pub const ERROR_TPS: Key = Key {
+    names: &["DD_APM_ERROR_TPS"],
+    default: "10",
+    meaning: "Traces with errors per second to keep beside those. It is reported to Datadog; the sampler itself is not there yet.",
+};
+/// Stats by span kind.
+pub const STATS_BY_SPAN_KIND: Key = Key {
+    names: &["DD_APM_COMPUTE_STATS_BY_SPAN_KIND"],
+    default: "true",
+    meaning: "Stats for spans of kind server, client, producer and consumer too, not only for the entry spans of a service.",
+};
+/// Peer tags in stats.
+pub const PEER_TAGS_AGGREGATION: Key = Key {
+    names: &["DD_APM_PEER_TAGS_AGGREGATION", "DD_APM_PEER_SERVICE_AGGREGATION"],
+    default: "true",
+    meaning: "Stats of outgoing calls by what they call (database, queue, host). `false` makes fewer groups.",
+};
+/// Further peer tags.
+pub const PEER_TAGS: Key = Key {
+    names: &["DD_APM_PEER_TAGS"],
+    default: "[]",
+    meaning: "Further tags that name what is called, as a JSON array or between commas.",
+};
+/// No stats.
+pub const STATS_DISABLED: Key = Key {
+    names: &["DD_SERVERLESS_INIT_DISABLE_TRACE_STATS"],
+    default: "false",
+    meaning: "Compute no stats. Datadog's request and error rates then count sampled traces alone.",
+};
+/// The agent's feature flags.
+pub const FEATURES: Key = Key {
+    names: &["DD_APM_FEATURES"],
+    default: "",
+    meaning: "Flags of the agent, between commas: `component2name` names spans by their `component` tag, `big_resource` allows resources of \
+              15,000 bytes instead of 5,000. Others have no effect.",
+};
+/// The viewer.
+pub const VIEW: Key = Key {
+    names: &["DD_PILLION_VIEW"],
+    default: "false",
+    meaning: "`true` is `--view`: every trace as a tree on stderr.",
+};
+/// The stop deadline.
+pub const STOP_TIMEOUT: Key = Key {
+    names: &["DD_PILLION_STOP_TIMEOUT"],
+    default: "9.5s",
+    meaning: "The time from the first TERM to our exit at the latest, up to an hour. The default fits the 10 seconds of Cloud Run and \
+              `docker stop`; set it just below your platform's. 0: leave with the app.",
+};
+/// The log level.
+pub const LOG_LEVEL: Key = Key {
+    names: &["DD_LOG_LEVEL"],
+    default: "warn",
+    meaning: "What we say on stderr: `trace`, `debug`, `info`, `warn`, `error` or `off`. `info` adds what was delivered at exit.",
+};
+/// No colours.
+pub const NO_COLOUR: Key =
+    Key { names: &["NO_COLOR"], default: "", meaning: "Any value: no colours. There are none where stderr is no terminal." };
+/// The terminal.
+pub const TERMINAL: Key = Key { names: &["TERM"], default: "", meaning: "`dumb`: no colours." };
+
+/// Settings of the agent's `apm_config` that have no effect here yet.
+pub(super) const UNSUPPORTED: &[&str] = &[
+    "DD_APM_ADDITIONAL_ENDPOINTS",
+    "DD_APM_ADDITIONAL_PROFILE_TAGS",
+    "DD_APM_ANALYZED_SPANS",
+    "DD_APM_CLIENT_STATS_FLUSH_INTERVAL",
+    "DD_APM_CONNECTION_RESET_INTERVAL",
+    "DD_APM_DEBUGGER_ADDITIONAL_ENDPOINTS",
+    "DD_APM_DEBUGGER_API_KEY",
+    "DD_APM_DEBUGGER_DD_URL",
+    "DD_APM_DEBUGGER_DIAGNOSTICS_ADDITIONAL_ENDPOINTS",
+    "DD_APM_DEBUGGER_DIAGNOSTICS_API_KEY",
+    "DD_APM_DEBUGGER_DIAGNOSTICS_DD_URL",
+    "DD_APM_DEBUGGER_LOGS_ENABLED_OVERRIDE",
+    "DD_APM_DEBUG_PORT",
+    "DD_APM_DEBUG_V1_PAYLOADS",
+    "DD_APM_DECODERS",
+    "DD_APM_DECODER_TIMEOUT",
+    "DD_APM_DISABLE_RARE_SAMPLER",
+    "DD_APM_ENABLE_CONTAINER_TAGS_BUFFER",
+    "DD_APM_ENABLE_RARE_SAMPLER",
+    "DD_APM_ERROR_TRACKING_STANDALONE_ENABLED",
+    "DD_APM_FILTER_TAGS_REGEX_REJECT",
+    "DD_APM_FILTER_TAGS_REGEX_REQUIRE",
+    "DD_APM_FILTER_TAGS_REJECT",
+    "DD_APM_FILTER_TAGS_REQUIRE",
+    "DD_APM_IGNORE_RESOURCES",
+    "DD_APM_INSTRUMENTATION_CSI_DRIVER_DETECTION_ENABLED",
+    "DD_APM_INSTRUMENTATION_DISABLED_NAMESPACES",
+    "DD_APM_INSTRUMENTATION_ENABLED",
+    "DD_APM_INSTRUMENTATION_ENABLED_NAMESPACES",
+    "DD_APM_INSTRUMENTATION_INJECTION_MODE",
+    "DD_APM_INSTRUMENTATION_INJECTOR_IMAGE_TAG",
+    "DD_APM_INSTRUMENTATION_LIB_VERSIONS",
+    "DD_APM_INSTRUMENTATION_TARGETS",
+    "DD_APM_INTERNAL_PROFILING_ENABLED",
+    "DD_APM_LOG_FILE",
+    "DD_APM_MAX_CATALOG_SERVICES",
+    "DD_APM_MAX_CONNECTIONS",
+    "DD_APM_MAX_CPU_PERCENT",
+    "DD_APM_MAX_EPS",
+    "DD_APM_MAX_MEMORY",
+    "DD_APM_MAX_REMOTE_TPS",
+    "DD_APM_MAX_SENDER_RETRIES",
+    "DD_APM_MODE",
+    "DD_APM_OBFUSCATION_CACHE_ENABLED",
+    "DD_APM_OBFUSCATION_CACHE_MAX_SIZE",
+    "DD_APM_OBFUSCATION_CREDIT_CARDS_ENABLED",
+    "DD_APM_OBFUSCATION_CREDIT_CARDS_KEEP_VALUES",
+    "DD_APM_OBFUSCATION_CREDIT_CARDS_LUHN",
+    "DD_APM_OBFUSCATION_ELASTICSEARCH_ENABLED",
+    "DD_APM_OBFUSCATION_ELASTICSEARCH_KEEP_VALUES",
+    "DD_APM_OBFUSCATION_ELASTICSEARCH_OBFUSCATE_SQL_VALUES",
+    "DD_APM_OBFUSCATION_HTTP_REMOVE_PATHS_WITH_DIGITS",
+    "DD_APM_OBFUSCATION_HTTP_REMOVE_QUERY_STRING",
+    "DD_APM_OBFUSCATION_MEMCACHED_ENABLED",
+    "DD_APM_OBFUSCATION_MEMCACHED_KEEP_COMMAND",
+    "DD_APM_OBFUSCATION_MONGODB_ENABLED",
+    "DD_APM_OBFUSCATION_MONGODB_KEEP_VALUES",
+    "DD_APM_OBFUSCATION_MONGODB_OBFUSCATE_SQL_VALUES",
+    "DD_APM_OBFUSCATION_OPENSEARCH_ENABLED",
+    "DD_APM_OBFUSCATION_OPENSEARCH_KEEP_VALUES",
+    "DD_APM_OBFUSCATION_OPENSEARCH_OBFUSCATE_SQL_VALUES",
+    "DD_APM_OBFUSCATION_REDIS_ENABLED",
+    "DD_APM_OBFUSCATION_REDIS_REMOVE_ALL_ARGS",
+    "DD_APM_OBFUSCATION_REMOVE_STACK_TRACES",
+    "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_ENABLED",
+    "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_KEEP_VALUES",
+    "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_ENABLED",
+    "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_KEEP_VALUES",
+    "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_OBFUSCATE_SQL_VALUES",
+    "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_OBFUSCATE_SQL_VALUES",
+    "DD_APM_OBFUSCATION_VALKEY_ENABLED",
+    "DD_APM_OBFUSCATION_VALKEY_REMOVE_ALL_ARGS",
+    "DD_APM_PROBABILISTIC_SAMPLER_ENABLED",
+    "DD_APM_PROBABILISTIC_SAMPLER_HASH_SEED",
+    "DD_APM_PROBABILISTIC_SAMPLER_SAMPLING_PERCENTAGE",
+    "DD_APM_PROFILING_ADDITIONAL_ENDPOINTS",
+    "DD_APM_PROFILING_DD_URL",
+    "DD_APM_PROFILING_MAX_REQUEST_BYTES",
+    "DD_APM_PROFILING_RECEIVER_TIMEOUT",
+    "DD_APM_PROFILING_SEND_TO_MAIN_ENDPOINT",
+    "DD_APM_REPLACE_TAGS",
+    "DD_APM_SEND_ALL_INTERNAL_STATS",
+    "DD_APM_SOCKET_ACTIVATION_ENABLED",
+    "DD_APM_SOCKET_ACTIVATION_HANDLE_TCP_PROBE",
+    "DD_APM_SPAN_DERIVED_PRIMARY_TAGS",
+    "DD_APM_SQL_OBFUSCATION_MODE",
+    "DD_APM_SYMDB_ADDITIONAL_ENDPOINTS",
+    "DD_APM_SYMDB_API_KEY",
+    "DD_APM_SYMDB_DD_URL",
+    "DD_APM_SYNC_FLUSHING",
+    "DD_APM_TELEMETRY_ADDITIONAL_ENDPOINTS",
+    "DD_APM_TELEMETRY_DD_URL",
+    "DD_APM_TELEMETRY_ENABLED",
+    "DD_APM_TRACE_BUFFER",
+    "DD_APM_WINDOWS_PIPE_BUFFER_SIZE",
+    "DD_APM_WINDOWS_PIPE_NAME",
+    "DD_APM_WINDOWS_PIPE_SECURITY_DESCRIPTOR",
+    "DD_APM_WORKLOAD_SELECTION",
+    "DD_IGNORE_RESOURCE",
+    "DD_MAX_EPS",
+];
