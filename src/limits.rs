@@ -30,6 +30,9 @@ pub const DECODE_DEPTH_MAX: usize = 64;
 /// Bytes that the relay's queue holds unless `DD_PILLION_QUEUE_BYTES` says otherwise.
 pub const QUEUE_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
 
+/// The least that the relay's queue may be set to: one full payload and the next.
+pub const QUEUE_BYTES_MIN: usize = 4 * 1024 * 1024;
+
 /// Sends under way at once to one endpoint (the agent's default of 5 connections).
 pub const SENDS_IN_FLIGHT_MAX: usize = 5;
 
@@ -38,3 +41,5 @@ pub const LOG_LINE_BYTES_MAX: usize = 4096;
 
 const _: () = assert!(BODIES_IN_FLIGHT_BYTES_MAX >= BODY_BYTES_MAX);
 const _: () = assert!(QUEUE_BYTES_DEFAULT > TRACES_PAYLOAD_BYTES_MAX);
+const _: () =
+    assert!(QUEUE_BYTES_MIN > TRACES_PAYLOAD_BYTES_MAX && QUEUE_BYTES_MIN <= QUEUE_BYTES_DEFAULT);

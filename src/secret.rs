@@ -82,7 +82,10 @@ mod tests {
             ("me:p/a@s:s@proxy", "***@proxy"),
         ] {
             let url = Url::new(text);
-            assert_eq!((url.to_string(), format!("{url:?}")), (expect.to_owned(), format!("\"{expect}\"")));
+            assert_eq!(
+                (url.to_string(), format!("{url:?}")),
+                (expect.to_owned(), format!("\"{expect}\""))
+            );
             assert_eq!(url.expose(), text);
         }
     }

@@ -4,13 +4,14 @@
 /// empty one, an empty key is left out.
 pub fn parse(text: &str) -> Vec<(String, String)> {
     let is_separator = |c: char| if text.contains(',') { c == ',' } else { c.is_whitespace() };
-    text.split(is_separator)
-        .map(str::trim)
-        .filter(|tag| !tag.is_empty())
-        .map(|tag| tag.split_once(':').unwrap_or((tag, "")))
-        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
-        .filter(|(key, _)| !key.is_empty())
-        .collect()
+    text.split(is_separator).filter_map(parse_one).collect()
+}
+
+/// One tag, split at its first `:`; nothing where it has no key.
+pub fn parse_one(tag: &str) -> Option<(String, String)> {
+    let (key, value) = tag.split_once(':').unwrap_or((tag, ""));
+    let (key, value) = (key.trim(), value.trim());
+    (!key.is_empty()).then(|| (key.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]

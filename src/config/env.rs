@@ -32,14 +32,18 @@ impl Env {
 
     /// Those of `pairs`.
     pub fn of(pairs: &[(&str, &str)]) -> Self {
-        Self::of_all(pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
+        Self::of_all(
+            pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))),
+        )
     }
 
-    fn of_all(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
+    pub(super) fn of_all(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let ours = |name: &OsString| {
             name.as_encoded_bytes().starts_with(b"DD_") || OTHERS.iter().any(|other| name == other)
         };
-        let variables = all.filter(|(name, _)| ours(name)).filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let variables = all
+            .filter(|(name, _)| ours(name))
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         Self { variables: variables.collect() }
     }
 
@@ -69,7 +73,8 @@ impl Env {
 fn trim(value: Cow<'_, str>) -> Cow<'_, str> {
     fn inner(value: &str) -> &str {
         let value = value.trim();
-        let unquoted = ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
+        let unquoted =
+            ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
         unquoted.map_or(value, str::trim)
     }
     match value {

@@ -12,14 +12,23 @@ pub struct Key {
 }
 
 /// Settings that belong together, and the heading over them.
-pub(super) type Group = (&'static str, &'static [&'static Key]);
+pub type Group = (&'static str, &'static [&'static Key]);
 
 /// All settings in the order of the README.
-pub(super) const ALL: &[Group] = &[
+pub const ALL: &[Group] = &[
     (
         "Where traces go",
         &[
-            &API_KEY, &SITE, &TRACE_URL, &PROXY_HTTPS, &PROXY_HTTP, &NO_PROXY, &CA_FILE, &SKIP_TLS_CHECK, &COMPRESSION, &QUEUE_BYTES,
+            &API_KEY,
+            &SITE,
+            &TRACE_URL,
+            &PROXY_HTTPS,
+            &PROXY_HTTP,
+            &NO_PROXY,
+            &CA_FILE,
+            &SKIP_TLS_CHECK,
+            &COMPRESSION,
+            &QUEUE_BYTES,
             &FLUSH_INTERVAL,
         ],
     ),
@@ -27,12 +36,28 @@ pub(super) const ALL: &[Group] = &[
     (
         "Where the app's tracer connects",
         &[
-            &ENABLED, &RECEIVER_ENABLED, &PORT, &SOCKET, &BIND_HOST, &NON_LOCAL, &CONNECTIONS, &RECEIVE_TIMEOUT, &BODY_BYTES,
+            &ENABLED,
+            &RECEIVER_ENABLED,
+            &PORT,
+            &SOCKET,
+            &BIND_HOST,
+            &NON_LOCAL,
+            &CONNECTIONS,
+            &RECEIVE_TIMEOUT,
+            &BODY_BYTES,
         ],
     ),
     (
         "Sampling and stats",
-        &[&TARGET_TPS, &ERROR_TPS, &STATS_BY_SPAN_KIND, &PEER_TAGS_AGGREGATION, &PEER_TAGS, &STATS_DISABLED, &FEATURES],
+        &[
+            &TARGET_TPS,
+            &ERROR_TPS,
+            &STATS_BY_SPAN_KIND,
+            &PEER_TAGS_AGGREGATION,
+            &PEER_TAGS,
+            &STATS_DISABLED,
+            &FEATURES,
+        ],
     ),
     ("The wrapper itself", &[&VIEW, &STOP_TIMEOUT, &LOG_LEVEL, &NO_COLOUR, &TERMINAL]),
 ];
@@ -249,13 +274,16 @@ pub const LOG_LEVEL: Key = Key {
     meaning: "What we say on stderr: `trace`, `debug`, `info`, `warn`, `error` or `off`. `info` adds what was delivered at exit.",
 };
 /// No colours.
-pub const NO_COLOUR: Key =
-    Key { names: &["NO_COLOR"], default: "", meaning: "Any value: no colours. There are none where stderr is no terminal." };
+pub const NO_COLOUR: Key = Key {
+    names: &["NO_COLOR"],
+    default: "",
+    meaning: "Any value: no colours. There are none where stderr is no terminal.",
+};
 /// The terminal.
 pub const TERMINAL: Key = Key { names: &["TERM"], default: "", meaning: "`dumb`: no colours." };
 
 /// Settings of the agent's `apm_config` that have no effect here yet.
-pub(super) const UNSUPPORTED: &[&str] = &[
+pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_ADDITIONAL_ENDPOINTS",
     "DD_APM_ADDITIONAL_PROFILE_TAGS",
     "DD_APM_ANALYZED_SPANS",

@@ -1,1 +1,49 @@
-//! x
+//! Variables to settings. This is the only reader of the environment; what a variable means stands in `keys`, how its value is read in `parse`,
+//! and each subsystem owns the `Settings` that it gets from here. A bad value is a [`Problem`] to report and never stops anything.
+
+mod env;
+pub mod keys;
+mod parse;
+mod problem;
+mod read;
+#[cfg(test)]
+mod readme;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::intake;
+use crate::log;
+use crate::pipeline;
+use crate::relay;
+
+pub use env::Env;
+pub use problem::Problem;
+pub use read::read;
+
+/// Which of the two things we are; it decides some defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Around an app, which is the only one to connect.
+    Wrapper,
+    /// A container of its own: others connect over the network.
+    Sidecar,
+}
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where and how we listen.
+    pub intake: intake::Settings,
+    /// What is done to traces.
+    pub pipeline: pipeline::Settings,
+    /// Where they go.
+    pub relay: relay::Settings,
+    /// What we say.
+    pub log: log::Settings,
+    /// The time from the first TERM to our exit at the latest.
+    pub stop_timeout: Duration,
+    /// The viewer is asked for, as `--view` does.
+    pub view: bool,
+}

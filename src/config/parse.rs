@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::limits::BODIES_IN_FLIGHT_BYTES_MAX;
 use crate::log::Level;
 use crate::relay::Compression;
 use crate::secret::Url;
+use crate::tags;
 
 /// What is wrong with a value, as the middle of a sentence: `is not …`.
 pub(super) type Wrong = String;
@@ -65,10 +67,20 @@ pub(super) fn bytes(text: &str) -> Result<usize, Wrong> {
     if bytes < 9e15 { Ok(bytes as usize) } else { wrong(WRONG) }
 }
 
+/// The size of a request: [`bytes`], of which at least one must fit, and no more than the door lets in at once.
+pub(super) fn body_bytes(text: &str) -> Result<usize, Wrong> {
+    match bytes(text)? {
+        0 => wrong("lets nothing in"),
+        bytes if bytes > BODIES_IN_FLIGHT_BYTES_MAX => wrong("is more than 50MiB"),
+        bytes => Ok(bytes),
+    }
+}
+
 /// A time: a plain number is seconds (`8`, `0.5`), otherwise numbers with units as Go writes them (`500ms`, `1m30s`).
 pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
     const WRONG: &str = "is not a time such as 8, 8s or 500ms";
-    let of_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).map_err(|_| WRONG.to_owned());
+    let of_seconds =
+        |seconds: f64| Duration::try_from_secs_f64(seconds).map_err(|_| WRONG.to_owned());
     if let Ok(seconds) = text.parse::<f64>() {
         return of_seconds(seconds);
     }
@@ -93,9 +105,20 @@ pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
 }
 
 /// [`duration`] within bounds, both included.
-pub(super) fn duration_within(text: &str, least: Duration, most: Duration) -> Result<Duration, Wrong> {
+pub(super) fn duration_within(
+    text: &str,
+    least: Duration,
+    most: Duration,
+) -> Result<Duration, Wrong> {
     let time = duration(text)?;
-    if (least..=most).contains(&time) { Ok(time) } else { Err(format!("is not between {least:?} and {most:?}")) }
+    if (least..=most).contains(&time) {
+        return Ok(time);
+    }
+    let bound = |time: Duration| match time.as_millis() {
+        millis if millis % 1000 == 0 => format!("{}s", millis / 1000),
+        millis => format!("{millis}ms"),
+    };
+    Err(format!("is not between {} and {}", bound(least), bound(most)))
 }
 
 /// The agent's names of levels, in any case.
@@ -130,12 +153,22 @@ pub(super) fn list(text: &str) -> Result<Vec<String>, Wrong> {
     Ok(items.filter(|item| !item.is_empty()).map(str::to_owned).collect())
 }
 
+/// `key:value` tags, also as a JSON array.
+pub(super) fn tags(text: &str) -> Result<Vec<(String, String)>, Wrong> {
+    if text.starts_with('[') {
+        Ok(list(text)?.iter().flat_map(|tag| tags::parse_one(tag)).collect())
+    } else {
+        Ok(tags::parse(text))
+    }
+}
+
 /// All addresses of all interfaces; the first is the one that is needed.
 pub(super) const ALL_INTERFACES: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
 /// The addresses of this machine for itself.
-pub(super) const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+pub(super) const LOOPBACK: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// An address to listen on: an IP address (v6 with and without brackets), `localhost` for both loopbacks, `*` for everything. Names are not
 /// looked up: that could take seconds before the app starts.
@@ -154,7 +187,9 @@ pub(super) fn bind_host(text: &str) -> Result<Vec<IpAddr>, Wrong> {
 /// A host name: labels of letters, digits, `-` and `_`.
 fn is_host(text: &str) -> bool {
     let is_label = |label: &str| {
-        !label.is_empty() && label.len() <= 63 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     text.len() <= 253 && text.split('.').all(is_label)
 }
@@ -165,7 +200,11 @@ pub(super) fn site(text: &str) -> Result<String, Wrong> {
     let host = lower.split_once("://").map_or(lower.as_str(), |(_, host)| host);
     let host = host.split('/').next().unwrap_or_default();
     let host = host.strip_prefix("app.").unwrap_or(host).trim_end_matches('.');
-    if is_host(host) && host.contains('.') { Ok(host.to_owned()) } else { wrong("is not a host name such as datadoghq.eu") }
+    if is_host(host) && host.contains('.') {
+        Ok(host.to_owned())
+    } else {
+        wrong("is not a host name such as datadoghq.eu")
+    }
 }
 
 /// The base of an address: `http://` or `https://` (the latter where none is written), host, port, perhaps a path, no slash at the end.
@@ -174,9 +213,13 @@ pub(super) fn base_url(text: &str) -> Result<String, Wrong> {
     let scheme = scheme.to_ascii_lowercase();
     let rest = rest.trim_end_matches('/');
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let fits_path = |path: &str| path.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b));
-    if !["http", "https"].contains(&scheme.as_str()) || !is_authority(authority) || !fits_path(path) {
-        return wrong("is not an address such as https://host:port (without user, query or fragment)");
+    let fits_path =
+        |path: &str| path.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b));
+    if !["http", "https"].contains(&scheme.as_str()) || !is_authority(authority) || !fits_path(path)
+    {
+        return wrong(
+            "is not an address such as https://host:port (without user, query or fragment)",
+        );
     }
     Ok(format!("{scheme}://{authority}{path}"))
 }
@@ -186,7 +229,9 @@ fn is_authority(text: &str) -> bool {
     let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
     match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         Some((v6, "")) => v6.parse::<Ipv6Addr>().is_ok(),
-        Some((v6, port)) => v6.parse::<Ipv6Addr>().is_ok() && port.strip_prefix(':').is_some_and(is_port),
+        Some((v6, port)) => {
+            v6.parse::<Ipv6Addr>().is_ok() && port.strip_prefix(':').is_some_and(is_port)
+        }
         None => match text.split_once(':') {
             Some((host, port)) => is_host(host) && is_port(port),
             None => is_host(text),
@@ -210,7 +255,11 @@ pub(super) fn proxy(text: &str) -> Result<Url, Wrong> {
 mod tests {
     use super::*;
 
-    fn check<T: PartialEq + std::fmt::Debug>(parse: fn(&str) -> Result<T, Wrong>, text: &str, expect: Option<T>) {
+    fn check<T: PartialEq + std::fmt::Debug>(
+        parse: fn(&str) -> Result<T, Wrong>,
+        text: &str,
+        expect: Option<T>,
+    ) {
         assert_eq!(parse(text).ok(), expect, "{text:?}");
     }
 

@@ -32,7 +32,10 @@ impl Problem {
     /// Settings of the agent that have no effect here, all in one line.
     pub(super) fn unsupported(variables: &[&'static str]) -> Option<Self> {
         let variable = variables.first()?;
-        Some(Self { variable, text: format!("not supported yet, ignored: {}", variables.join(", ")) })
+        Some(Self {
+            variable,
+            text: format!("not supported yet, ignored: {}", variables.join(", ")),
+        })
     }
 }
 

@@ -94,7 +94,9 @@ fn is_writable(fd: RawFd) -> bool {
     #[expect(unsafe_code, reason = "the wrappers want a borrowed descriptor, and fd 2 is nobody's")]
     // SAFETY: one valid pollfd, a count of one, a timeout of zero.
     let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    ready == 1 && poll.revents & (libc::POLLERR | libc::POLLNVAL) == 0 && poll.revents & libc::POLLOUT != 0
+    ready == 1
+        && poll.revents & (libc::POLLERR | libc::POLLNVAL) == 0
+        && poll.revents & libc::POLLOUT != 0
 }
 
 fn send(bytes: &[u8]) -> io::Result<usize> {

@@ -27,7 +27,7 @@ pub(super) fn install(level: Level) {
         Level::Off => LevelFilter::OFF,
     };
     // It fails where a test installed one before; that one stays.
-    let _ = tracing::subscriber::set_global_default(Lines { filter });
+    tracing::subscriber::set_global_default(Lines { filter }).unwrap_or_default();
 }
 
 impl Subscriber for Lines {

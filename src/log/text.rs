@@ -8,7 +8,8 @@ use crate::limits::LOG_LINE_BYTES_MAX;
 /// that turn the direction of writing are escaped too.
 pub fn escape(into: &mut String, text: &str) {
     for c in text.chars() {
-        let steers = c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let steers = c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if steers {
             into.extend(c.escape_default());
         } else {
@@ -69,8 +70,8 @@ impl Line {
     }
 
     pub(super) fn push_args(&mut self, args: &dyn fmt::Debug) {
-        // A panic-free sink: `write_str` never fails.
-        let _ = write!(self, "{args:?}");
+        // What fails is a `Debug` of its own accord; the line then ends there.
+        write!(self, "{args:?}").unwrap_or_default();
     }
 
     /// ` key=value`.
@@ -160,7 +161,11 @@ mod tests {
             line.push(&format!("{}{}", "a".repeat(lead), "漢".repeat(3000)));
             let text = finish(line);
             assert!(text.ends_with("漢…\n"), "{lead}");
-            assert!(text.len() <= LOG_LINE_BYTES_MAX && text.len() > LOG_LINE_BYTES_MAX - 4, "{}", text.len());
+            assert!(
+                text.len() <= LOG_LINE_BYTES_MAX && text.len() > LOG_LINE_BYTES_MAX - 4,
+                "{}",
+                text.len()
+            );
         }
     }
 }

@@ -1,0 +1,254 @@
+//! Reads all settings. It runs before the app is started, so it touches no file and no network and takes some tens of microseconds.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::env::Env;
+use super::keys::{self, Key};
+use super::parse::{self, Wrong};
+use super::{Mode, Problem, Settings};
+use crate::intake;
+use crate::limits::{BODY_BYTES_MAX, CONNECTIONS_MAX, QUEUE_BYTES_DEFAULT, QUEUE_BYTES_MIN};
+use crate::log;
+use crate::pipeline;
+use crate::relay;
+use crate::relay::Compression;
+use crate::secret::{ApiKey, Url};
+use crate::trace::normalise;
+
+/// How long a platform waits between TERM and KILL by default (Cloud Run, `docker stop`: 10 s), less half a second for the exit itself.
+const STOP_TIMEOUT: Duration = Duration::from_millis(9500);
+
+const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+
+/// As often as `datadog-init` flushes.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(3);
+
+const FLUSH_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+const FLUSH_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// The agent's read timeout of its receiver.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The agent's timeout of one request to the intake.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Port of tracers that are told nothing.
+const PORT: u16 = 8126;
+
+/// The agent's target of its samplers, traces per second.
+const TPS: f64 = 10.0;
+
+/// The settings that `env` says, and what is wrong in it. It never fails.
+pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
+    let mut reader = Reader { env, problems: Vec::new() };
+    let relay = reader.relay();
+    let pipeline = reader.pipeline(relay.api_key.is_some());
+    let settings = Settings {
+        intake: reader.intake(mode),
+        pipeline,
+        relay,
+        log: reader.log(),
+        stop_timeout: reader.take(&keys::STOP_TIMEOUT, STOP_TIMEOUT, |text| {
+            parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX)
+        }),
+        view: reader.take(&keys::VIEW, false, parse::boolean),
+    };
+    reader.unsupported();
+    (settings, reader.problems)
+}
+
+struct Reader<'a> {
+    env: &'a Env,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    /// The value of `key`, or nothing where it is not set or (a problem) not valid.
+    fn optional<T>(&mut self, key: &Key, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+        let (name, text) = self.env.text(key)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.problems.push(Problem::new(name, &text, &wrong, &using(key)));
+                None
+            }
+        }
+    }
+
+    /// The same with the default in place of nothing.
+    fn take<T>(&mut self, key: &Key, default: T, read: impl FnOnce(&str) -> Result<T, Wrong>) -> T {
+        self.optional(key, read).unwrap_or(default)
+    }
+
+    fn text(&self, key: &Key) -> Option<String> {
+        self.env.text(key).map(|(_, text)| text.into_owned())
+    }
+
+    /// A path, byte for byte where it is not UTF-8.
+    fn path(&self, key: &Key) -> Option<PathBuf> {
+        let (name, text) = self.env.text(key)?;
+        match self.env.raw(name) {
+            Some(raw) if raw.to_str().is_none() => Some(PathBuf::from(raw)),
+            _ => Some(PathBuf::from(text.into_owned())),
+        }
+    }
+
+    fn relay(&mut self) -> relay::Settings {
+        let site = self.optional(&keys::SITE, parse::site);
+        let site = site.as_deref().unwrap_or(keys::SITE.default);
+        let no_proxy = self.take(&keys::NO_PROXY, Vec::new(), parse::list);
+        relay::Settings {
+            api_key: self.api_key(),
+            trace_url: self.trace_url().unwrap_or_else(|| format!("https://trace.agent.{site}")),
+            queue_bytes_max: self.take(&keys::QUEUE_BYTES, QUEUE_BYTES_DEFAULT, |text| {
+                match parse::bytes(text)? {
+                    bytes if bytes >= QUEUE_BYTES_MIN => Ok(bytes),
+                    _ => Err("is less than 4MiB".to_owned()),
+                }
+            }),
+            compression: self.take(&keys::COMPRESSION, Compression::Zstd, parse::compression),
+            proxy_http: self.proxy(&keys::PROXY_HTTP),
+            proxy_https: self.proxy(&keys::PROXY_HTTPS),
+            no_proxy,
+            ca_file: self.path(&keys::CA_FILE),
+            skip_tls_check: self.take(&keys::SKIP_TLS_CHECK, false, parse::boolean),
+            request_timeout: REQUEST_TIMEOUT,
+        }
+    }
+
+    fn api_key(&mut self) -> Option<ApiKey> {
+        let (name, text) = self.env.text(&keys::API_KEY)?;
+        // A header takes nothing else, and white space inside shows two values pasted together.
+        let wrong = if text.starts_with("ENC[") && text.ends_with(']') {
+            "is a handle of a secrets backend, which is not supported yet"
+        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            "has white space or other characters that no key has"
+        } else {
+            return ApiKey::new(&text);
+        };
+        self.problems.push(Problem::of_secret(name, wrong, "sending nothing"));
+        None
+    }
+
+    /// `DD_APM_DD_URL`; a user and password in it would be a secret, so the value is shown without.
+    fn trace_url(&mut self) -> Option<String> {
+        let (name, text) = self.env.text(&keys::TRACE_URL)?;
+        match parse::base_url(&text) {
+            Ok(url) => Some(url),
+            Err(wrong) => {
+                let shown = Url::new(&text).to_string();
+                self.problems.push(Problem::new(name, &shown, &wrong, &using(&keys::TRACE_URL)));
+                None
+            }
+        }
+    }
+
+    fn proxy(&mut self, key: &Key) -> Option<Url> {
+        let (name, text) = self.env.text(key)?;
+        match parse::proxy(&text) {
+            Ok(url) => Some(url),
+            Err(wrong) => {
+                let shown = Url::new(&text).to_string();
+                self.problems.push(Problem::new(name, &shown, &wrong, "using no proxy"));
+                None
+            }
+        }
+    }
+
+    fn pipeline(&mut self, sending: bool) -> pipeline::Settings {
+        let span_tags = self.span_tags();
+        let features = self.take(&keys::FEATURES, Vec::new(), parse::list);
+        let has = |feature: &str| features.iter().any(|own| own == feature);
+        pipeline::Settings {
+            env: self.default_env(&span_tags),
+            hostname: self
+                .text(&keys::HOSTNAME)
+                .filter(|name| !name.eq_ignore_ascii_case("none"))
+                .unwrap_or_default(),
+            target_tps: self.take(&keys::TARGET_TPS, TPS, parse::rate),
+            errors_tps: self.take(&keys::ERROR_TPS, TPS, parse::rate),
+            stats_by_span_kind: self.take(&keys::STATS_BY_SPAN_KIND, true, parse::boolean),
+            peer_tags_aggregation: self.take(&keys::PEER_TAGS_AGGREGATION, true, parse::boolean),
+            peer_tags: self.take(&keys::PEER_TAGS, Vec::new(), parse::list),
+            stats_disabled: self.take(&keys::STATS_DISABLED, false, parse::boolean),
+            component_to_name: has("component2name"),
+            big_resource: has("big_resource"),
+            flush_interval: self.take(&keys::FLUSH_INTERVAL, FLUSH_INTERVAL, |text| {
+                parse::duration_within(text, FLUSH_INTERVAL_MIN, FLUSH_INTERVAL_MAX)
+            }),
+            sending,
+            span_tags,
+        }
+    }
+
+    /// The agent's order: its own env, the general one, the first `env:` tag.
+    fn default_env(&self, span_tags: &[(String, String)]) -> String {
+        let named = self.text(&keys::ENV);
+        let tag = || span_tags.iter().find(|(key, _)| key == "env").map(|(_, value)| value.clone());
+        let env = named.or_else(tag).map(|env| normalise::tag_value(&env).into_owned());
+        env.filter(|env| !env.is_empty()).unwrap_or_else(|| keys::ENV.default.to_owned())
+    }
+
+    fn span_tags(&mut self) -> Vec<(String, String)> {
+        let mut merged: Vec<(String, String)> = Vec::new();
+        for key in [&keys::TAGS, &keys::EXTRA_TAGS] {
+            for (key, value) in self.take(key, Vec::new(), parse::tags) {
+                match merged.iter_mut().find(|(own, _)| *own == key) {
+                    Some((_, own)) => *own = value,
+                    None => merged.push((key, value)),
+                }
+            }
+        }
+        merged
+    }
+
+    fn intake(&mut self, mode: Mode) -> intake::Settings {
+        let enabled = self.take(&keys::ENABLED, true, parse::boolean);
+        let receiver_enabled = self.take(&keys::RECEIVER_ENABLED, true, parse::boolean);
+        let named = self.optional(&keys::BIND_HOST, parse::bind_host);
+        let non_local = self.optional(&keys::NON_LOCAL, parse::boolean);
+        // The agent's order: asked to listen on all interfaces, then the address, then the default, which is ours by mode.
+        let hosts = match (non_local, named, mode) {
+            (Some(true), _, _) => parse::ALL_INTERFACES.to_vec(),
+            (_, Some(hosts), _) => hosts,
+            (None, None, Mode::Sidecar) => parse::ALL_INTERFACES.to_vec(),
+            _ => parse::LOOPBACK.to_vec(),
+        };
+        intake::Settings {
+            hosts,
+            port: self.take(&keys::PORT, PORT, parse::port),
+            socket: self.path(&keys::SOCKET),
+            enabled: enabled && receiver_enabled,
+            receive_timeout: self.take(&keys::RECEIVE_TIMEOUT, RECEIVE_TIMEOUT, |text| {
+                let time = parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX)?;
+                Ok(if time.is_zero() { RECEIVE_TIMEOUT } else { time })
+            }),
+            connections_max: self.take(&keys::CONNECTIONS, CONNECTIONS_MAX, parse::count),
+            body_bytes_max: self.take(&keys::BODY_BYTES, BODY_BYTES_MAX, parse::body_bytes),
+        }
+    }
+
+    fn log(&mut self) -> log::Settings {
+        let is_dumb = self.env.text(&keys::TERMINAL).is_some_and(|(_, term)| term == "dumb");
+        log::Settings {
+            level: self.take(&keys::LOG_LEVEL, log::Level::default(), parse::level),
+            colour: !is_dumb && self.env.text(&keys::NO_COLOUR).is_none(),
+        }
+    }
+
+    fn unsupported(&mut self) {
+        let set: Vec<&'static str> = self
+            .env
+            .names_with("DD_")
+            .filter_map(|name| keys::UNSUPPORTED.binary_search(&name).ok())
+            .filter_map(|at| keys::UNSUPPORTED.get(at).copied())
+            .collect();
+        self.problems.extend(Problem::unsupported(&set));
+    }
+}
+
+fn using(key: &Key) -> String {
+    if key.default.is_empty() { "ignoring it".to_owned() } else { format!("using {}", key.default) }
+}
