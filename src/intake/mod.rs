@@ -1,8 +1,12 @@
 //! Bytes in from tracers: the HTTP server on port 8126 and on the unix socket, its limits, its routes and its answers.
 
+mod listen;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use listen::{Listeners, bind};
 
 /// Where and how the intake listens.
 #[derive(Clone, Debug)]
