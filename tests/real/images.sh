@@ -127,7 +127,7 @@ build pillion-test/release . -f docker/Dockerfile --build-arg "BUILD_BASE=$rust_
 busybox_image
 python_base
 build pillion-test/python examples/python --build-arg BASE=pillion-test/python-base --build-arg PILLION=pillion-test/release
-if command -v node npm >/dev/null; then
+if command -v node >/dev/null && command -v npm >/dev/null; then
     node_base
     build pillion-test/node examples/node --build-arg BASE=pillion-test/node-base --build-arg PILLION=pillion-test/release
 else

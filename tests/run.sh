@@ -1,0 +1,96 @@
+#!/bin/bash
+# Runs every test: the crate's own, then real tracers and containers with the static release binary.
+#
+#   bash tests/run.sh
+#
+# As root on Debian or Ubuntu it installs what is missing. What can't be had is skipped with a line that says so; a failure is an exit code.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+source tests/real/cache.sh
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+failures=()
+skipped=()
+
+say() { printf '\n=== %s (%d s)\n' "$*" "$SECONDS"; }
+
+# run WHAT COMMAND...: a failure is noted, and the rest is run all the same.
+run() {
+    local what=$1
+    shift
+    say "$what"
+    "$@" || failures+=("$what")
+}
+
+skip() {
+    say "$1: skipped: $2"
+    skipped+=("$1: $2")
+}
+
+# packages: what a minimal Debian lacks. One package that can't be had must not keep the others away.
+packages() {
+    local missing=() program
+    for program in cc:gcc curl:curl tini:tini busybox:busybox-static unshare:util-linux script:bsdutils runsc:runsc \
+        dockerd:docker.io debootstrap:debootstrap python3:python3 node:nodejs npm:npm; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "${program%%:*}" >/dev/null || missing+=("${program#*:}")
+    done
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        printf 'missing, and not installed here: %s\n' "${missing[*]}"
+        return 0
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q >/dev/null 2>&1
+    apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1 && return 0
+    for program in "${missing[@]}"; do
+        apt-get install -y -q --no-install-recommends "$program" >/dev/null 2>&1 || printf 'cannot be installed: %s\n' "$program"
+    done
+}
+
+# release: the binary as it ships, PILLION_BIN. The toolchain that the repository names may be there under another name only.
+release() {
+    cargo --version >/dev/null 2>&1 || export RUSTUP_TOOLCHAIN=stable
+    local target=${CARGO_TARGET_DIR:-$PWD/target}
+    case $(rustc -vV | sed -n 's/^host: //p') in
+    *-musl) cargo build --release --locked --bin pillion && PILLION_BIN=$target/release/pillion ;;
+    *) cargo static --locked && PILLION_BIN=$target/x86_64-unknown-linux-gnu/release/pillion ;;
+    esac || return 1
+    export PILLION_BIN
+    ls -l "$PILLION_BIN"
+}
+
+# ignored MODULE: the tests of tests/it/MODULE.rs, which an ordinary `cargo test` leaves out.
+ignored() { cargo test --test it -- --ignored --nocapture --test-threads=1 "$1::"; }
+
+PATH=$PATH:/usr/sbin:/sbin
+say "packages"
+packages
+say "the static release binary"
+release || { echo "the release binary can't be built" >&2; exit 1; }
+
+run "the crate's tests" cargo test --no-fail-fast
+
+if python_tracer; then
+    run "real Python tracer" ignored real_python
+else
+    skip "real Python tracer" "ddtrace can't be installed here"
+fi
+if command -v node >/dev/null && command -v npm >/dev/null && node_tracer; then
+    run "real Node tracer" ignored real_node
+else
+    skip "real Node tracer" "node, npm or dd-trace can't be had here"
+fi
+
+source tests/real/dockerd.sh
+if daemon; then
+    if run_images; then run "containers" ignored docker; fi
+    daemon_stop
+else
+    skip "containers" "no Docker daemon can be started here ($daemon_reason)"
+fi
+
+say "done"
+for what in "${skipped[@]}"; do echo "skipped: $what"; done
+for what in "${failures[@]}"; do echo "FAILED: $what"; done
+[ ${#failures[@]} -eq 0 ]
