@@ -1,7 +1,10 @@
 //! pillion: the second rider of a container. It starts the app as its child, is a correct PID 1, takes the app's traces in-process and
 //! relays them to Datadog; ARCHITECTURE.md is the map. Modules in reading order.
 
+pub mod app;
+pub mod cli;
 pub mod config;
+pub mod init;
 pub mod intake;
 pub mod ledger;
 pub mod limits;
