@@ -1,9 +1,166 @@
 //! Sending out: a queue bounded in bytes, compression, requests, retries. It knows bytes, an endpoint and counts; what a span is it does not.
+//!
+//! A payload goes `push` → [`queue`] (as it is) → the relay's one thread, [`run`] → [`pack`] (compressed, back into the queue) →
+//! [`send`] (one request; up to five at once) → [`answer`] (what the answer means) → settled in the queue, which alone counts in the
+//! ledger. [`backoff`] says how long a failed payload waits, [`proxy`] and [`client`] how the intake is reached, [`say`] what a person
+//! is told about it.
+//!
+//! Every payload stays in the queue until it is settled, also while it is on the wire: what a request works on is a reference to the same bytes.
+//! So a panic, a deadline or an aborted request loses no count.
 
+mod answer;
+mod backoff;
+mod client;
+mod pack;
+mod proxy;
+mod queue;
+mod run;
+mod say;
+mod send;
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
+use reqwest::header::HeaderValue;
+
+use crate::ledger::{Counts, Ledger};
 use crate::secret::{ApiKey, Url};
+
+use queue::Queue;
+
+/// Which endpoint of the intake a payload is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A protobuf `AgentPayload` for `/api/v0.2/traces`.
+    Traces,
+    /// A msgpack `StatsPayload` for `/api/v0.2/stats`.
+    Stats,
+}
+
+/// One request body that is to be sent.
+#[derive(Debug)]
+pub struct Payload {
+    /// Where it goes.
+    pub kind: Kind,
+    /// The body, not compressed.
+    pub body: Vec<u8>,
+    /// What is in it.
+    pub counts: Counts,
+    /// The languages of its tracers, sorted, unique, joined by `|` (`X-Datadog-Reported-Languages`). Empty leaves the header out.
+    pub languages: String,
+    /// Where the body may be cut if the intake says that it is too large. Empty: it can't be cut.
+    pub parts: Vec<Part>,
+}
+
+/// A run of bytes in a body that may also be sent in another payload, such as one repeated field of a protobuf message. Parts don't
+/// overlap and stand in ascending order. The bytes outside of all parts are repeated in every payload that is cut from the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its place in the body.
+    pub bytes: Range<usize>,
+    /// What is in it. The counts of all parts add up to those of the payload.
+    pub counts: Counts,
+}
+
+/// The handle of the relay. When its last clone is dropped, the thread ends and what is still held counts as not delivered.
+#[derive(Clone)]
+pub struct Relay {
+    handle: Arc<Handle>,
+}
+
+/// What all clones of a [`Relay`] share.
+struct Handle {
+    queue: Arc<Queue>,
+}
+
+impl Relay {
+    /// Starts the relay's thread. Without a usable API key there is none: what is pushed is counted as [`crate::ledger::Shed::NoKey`].
+    /// Nothing is connected, read or built before the first payload.
+    ///
+    /// # Errors
+    /// The system can't start a thread.
+    pub fn start(settings: Settings, ledger: Arc<Ledger>) -> io::Result<Self> {
+        Self::start_with_clock(settings, ledger, Box::new(SystemTime::now))
+    }
+
+    /// The same with another wall clock, which is read before every send: where it moves against the monotonic clock by more than a few
+    /// seconds, the pooled connections are discarded.
+    ///
+    /// # Errors
+    /// The system can't start a thread.
+    pub fn start_with_clock(
+        settings: Settings,
+        ledger: Arc<Ledger>,
+        wall: Clock,
+    ) -> io::Result<Self> {
+        let key = settings.api_key.as_ref().and_then(|key| match HeaderValue::from_str(key.expose()) {
+            Ok(mut key) => {
+                key.set_sensitive(true);
+                Some(key)
+            }
+            Err(_) => {
+                tracing::warn!("the API key has a character that no HTTP header may have; nothing is sent: check DD_API_KEY");
+                None
+            }
+        });
+        let queue = Arc::new(Queue::new(settings.queue_bytes_max, key.is_some(), ledger));
+        if let Some(key) = key {
+            run::spawn(Arc::clone(&queue), settings, key, wall)?;
+        }
+        Ok(Self { handle: Arc::new(Handle { queue }) })
+    }
+
+    /// Hands over a payload. Never blocks and never waits: where the queue has no room, the oldest payloads that are not on the wire are
+    /// shed and counted.
+    pub fn push(&self, payload: Payload) {
+        self.handle.queue.push(payload);
+    }
+
+    /// An empty `Vec` for the next body: one whose payload was compressed, with its capacity, or a new one.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.handle.queue.buffer()
+    }
+
+    /// An early flush: what waits for a retry goes at once.
+    pub fn hurry(&self) {
+        self.handle.queue.hurry();
+    }
+
+    /// Blocks the caller until all that was pushed before is sent or shed, or until `until`; what is left then is counted as
+    /// [`crate::ledger::Shed::Deadline`] and dropped. Whether all of it was settled in time.
+    pub fn flush(&self, until: Instant) -> bool {
+        self.handle.queue.flush(until)
+    }
+
+    /// What the relay holds now: waiting, being compressed or on the wire.
+    pub fn held(&self) -> Counts {
+        self.handle.queue.held()
+    }
+
+    /// Bytes that the queue holds now, never above [`Settings::queue_bytes_max`].
+    pub fn held_bytes(&self) -> usize {
+        self.handle.queue.held_bytes()
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("held_bytes", &self.held_bytes()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// A wall clock.
+pub type Clock = Box<dyn FnMut() -> SystemTime + Send>;
 
 /// Where and how payloads are sent.
 #[derive(Clone, Debug)]
@@ -13,7 +170,8 @@ pub struct Settings {
     /// Scheme, host and port of the trace intake, such as `https://trace.agent.datadoghq.com`. `/api/v0.2/traces` and `/api/v0.2/stats`
     /// are appended.
     pub trace_url: String,
-    /// Bytes that the queue may hold, payloads that are being sent included.
+    /// Bytes that the queue may hold, payloads that are being sent included. A payload that is larger than this on its own (3.2 MB before
+    /// it is compressed) is shed.
     pub queue_bytes_max: usize,
     /// How trace payloads are compressed. (Stats always go as gzip, as the agent does.)
     pub compression: Compression,

@@ -1,0 +1,14 @@
+//! The integration tests: a file per promise.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_in_result,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by a panic, and its parts are not an interface"
+)]
+
+mod relay;
+mod support;

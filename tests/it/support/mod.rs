@@ -1,0 +1,12 @@
+//! What several tests use.
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "not every test uses every part, and `pub` is shorter than `pub(crate)`"
+)]
+
+pub mod authority;
+pub mod connect_proxy;
+pub mod decoded;
+pub mod recorder;
