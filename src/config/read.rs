@@ -180,6 +180,7 @@ impl Reader<'_> {
             }),
             sending,
             span_tags,
+            primary_tags: Vec::new(),
         }
     }
 

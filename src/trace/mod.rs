@@ -4,10 +4,20 @@
 //! A body is decoded into spans whose strings are places in the body; every string is then looked up once in the string table of the
 //! payload that the span goes to, and from there on a string is a number.
 
+pub mod chunk;
+pub mod decode;
+pub mod encode;
 mod fnv;
+pub mod head;
+pub mod keys;
+pub mod model;
 pub mod normalise;
+pub mod payload;
 pub mod sample;
 pub mod stats;
+pub mod strings;
+pub mod table;
+mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,80 @@
+//! Cost of the trace path alone, without HTTP, compression and network: nanoseconds per span, over bodies given as files.
+//! `cargo bench --bench trace -- FILE...` (bodies of `/v0.4/traces` or `/v0.5/traces`, told apart by themselves).
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints its result")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use pillion::ledger::Ledger;
+use pillion::pipeline::{Pipeline, Settings, TraceRequest};
+use pillion::trace::Tracer;
+use pillion::trace::decode::ApiVersion;
+
+fn settings() -> Settings {
+    Settings {
+        env: "none".into(),
+        hostname: String::new(),
+        span_tags: Vec::new(),
+        target_tps: 10.0,
+        errors_tps: 10.0,
+        stats_by_span_kind: true,
+        peer_tags_aggregation: true,
+        peer_tags: Vec::new(),
+        primary_tags: Vec::new(),
+        stats_disabled: std::env::args().any(|arg| arg == "--no-stats"),
+        component_to_name: false,
+        big_resource: false,
+        flush_interval: Duration::from_secs(3),
+        sending: true,
+    }
+}
+
+fn now_ns() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
+}
+
+fn main() {
+    let files: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let bodies: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    let ledger = Arc::new(Ledger::default());
+    let bytes = Rc::new(RefCell::new((0_usize, 0_usize)));
+    let seen = Rc::clone(&bytes);
+    let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+    compressor.set_parameter(zstd::zstd_safe::CParameter::WindowLog(17)).unwrap();
+    let compress = std::env::args().any(|arg| arg == "--zstd");
+    let outlet = Box::new(move |payload: pillion::relay::Payload| {
+        let mut seen = seen.borrow_mut();
+        seen.0 += payload.body.len();
+        if compress {
+            seen.1 += compressor.compress(&payload.body).unwrap().len();
+        }
+        payload.body
+    });
+    let mut pipeline = Pipeline::new(settings(), Arc::clone(&ledger), outlet, None, now_ns());
+    let tracer = Tracer { lang: "python", version: "4.16.0", ..Tracer::default() };
+    for round in 0..6 {
+        let before = ledger.spans.read().received;
+        let start = Instant::now();
+        for _ in 0..300 / bodies.len().max(1) {
+            for body in &bodies {
+                let request = TraceRequest {
+                    version: ApiVersion::V04,
+                    content_type: Some("application/msgpack"),
+                    tracer,
+                    body,
+                };
+                pipeline.traces(&request, now_ns()).unwrap();
+            }
+            pipeline.tick(now_ns());
+        }
+        let spans = ledger.spans.read().received - before;
+        #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+        let ns = start.elapsed().as_nanos() as f64 / spans as f64;
+        println!("round {round}: {ns:.1} ns/span ({spans} spans), out bytes {:?}", bytes.borrow());
+    }
+    println!("{:?}", ledger.spans.read());
+}

@@ -1,0 +1,506 @@
+//! A chunk between decoding and encoding: its spans normalised, their strings turned into numbers, and what the rules found on the way.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::trace::Tracer;
+use crate::trace::decode::Form;
+use crate::trace::keys::{Class, Meaning};
+use crate::trace::model::{Attribute, Body, Chunk, Slice, Text, Value};
+use crate::trace::normalise;
+use crate::trace::strings::Ref;
+use crate::trace::table::Table;
+
+/// A span whose start lies before the year 2000 has none.
+const START_MIN: u64 = 946_684_800_000_000_000;
+
+/// The OpenTelemetry kind of a span, by its number in the payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpanKind {
+    /// Nothing said (v0.5 only).
+    #[default]
+    Unspecified,
+    /// `internal`, and whatever is not one of the others.
+    Internal,
+    /// `server`.
+    Server,
+    /// `client`.
+    Client,
+    /// `producer`.
+    Producer,
+    /// `consumer`.
+    Consumer,
+}
+
+impl SpanKind {
+    fn parse(text: &[u8]) -> Self {
+        match text {
+            b"server" => Self::Server,
+            b"client" => Self::Client,
+            b"producer" => Self::Producer,
+            b"consumer" => Self::Consumer,
+            _ => Self::Internal,
+        }
+    }
+
+    /// The kind as stats name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unknown",
+            Self::Internal => "internal",
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+/// The value of an attribute that is ready to be encoded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReadyValue {
+    /// A string of the table.
+    Text(Ref),
+    /// A double.
+    Number(f64),
+    /// Bytes of the body.
+    Bytes(Text),
+}
+
+/// What rules found among a span's attributes. Numbers of strings are 0 where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Notes {
+    /// `http.status_code`, else `http.response.status_code`; 0 where there is none or it is no number.
+    pub status_code: u32,
+    /// The first of the gRPC status keys that is there, as a string or the text of a number.
+    pub grpc_status: Ref,
+    /// How far before the end of the gRPC keys' order that key stands.
+    grpc_weight: u8,
+    /// `_dd.svc_src`.
+    pub service_source: Ref,
+    /// `http.status_code` as a text tag.
+    pub http_status: Ref,
+    /// `error.type`.
+    pub error_type: Ref,
+    /// `error.message`.
+    pub error_message: Ref,
+    /// `_sample_rate`.
+    pub sample_rate: Option<f64>,
+    /// `_dd1.sr.rapre`.
+    pub pre_sample_rate: Option<f64>,
+    /// `_dd.measured` is 1.
+    pub is_measured: bool,
+    /// `_top_level` is 1.
+    pub is_top_level: bool,
+    /// `_dd.top_level` is 1.
+    pub is_client_top_level: bool,
+    /// `_dd.partial_version` is 0 or more: a snapshot of a span that is still open.
+    pub is_partial: bool,
+    /// The tracer has written a rate itself: `_dd.agent_psr`, `_dd.rule_psr` or `_sampling_priority_rate_v1` is there.
+    pub has_rate: bool,
+    /// Key and value of `_dd.base_service`.
+    pub base_service: (Ref, Ref),
+}
+
+/// A span that is ready to be encoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ready {
+    /// Service, normalised.
+    pub service: Ref,
+    /// Operation name, normalised.
+    pub name: Ref,
+    /// Resource, cut; the name where it was empty.
+    pub resource: Ref,
+    /// Type, cut.
+    pub kind: Ref,
+    /// `env`, normalised.
+    pub env: Ref,
+    /// `version`.
+    pub version: Ref,
+    /// `component`.
+    pub component: Ref,
+    /// `span.kind`.
+    pub span_kind: SpanKind,
+    /// The span's own id.
+    pub span_id: u64,
+    /// The parent's id.
+    pub parent_id: u64,
+    /// Nanoseconds since 1970.
+    pub start: u64,
+    /// Nanoseconds.
+    pub duration: u64,
+    /// Whether it is an error.
+    pub error: bool,
+    /// `_top_level` is to be added.
+    pub add_top_level: bool,
+    /// Of [`Work::attributes`].
+    pub attributes: Slice,
+    /// Of [`Work::peers`].
+    pub peers: Slice,
+    /// Of [`Work::primaries`].
+    pub primaries: Slice,
+    /// Of [`Body::links`].
+    pub links: Slice,
+    /// Of [`Body::events`].
+    pub events: Slice,
+    /// What rules found.
+    pub notes: Notes,
+    /// Bit n is set where the span has the n-th span tag of the user.
+    pub span_tags: u64,
+}
+
+/// What a chunk's spans say of the chunk.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkFacts {
+    /// −128 where no span names one.
+    pub priority: i32,
+    /// `_dd.origin`.
+    pub origin: Ref,
+    /// From `_dd.p.dm`.
+    pub sampling_mechanism: Option<u32>,
+    /// All 128 bits.
+    pub trace_id: u128,
+}
+
+/// A chunk of up to this many spans is searched for a parent; a larger one gets an index.
+const SEARCHED_SPANS_MAX: usize = 32;
+
+/// The priority of a chunk that has none.
+pub const PRIORITY_NONE: i32 = -128;
+
+impl Default for ChunkFacts {
+    fn default() -> Self {
+        Self { priority: PRIORITY_NONE, origin: 0, sampling_mechanism: None, trace_id: 0 }
+    }
+}
+
+/// The rules that settings change.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The operation name is the `component` tag.
+    pub component_to_name: bool,
+    /// Bytes of a resource.
+    pub resource_bytes_max: usize,
+}
+
+/// One chunk at a time, in lists that are used again for the next.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// The spans.
+    pub spans: Vec<Ready>,
+    /// The attributes of all spans.
+    pub attributes: Vec<(Ref, ReadyValue)>,
+    /// The peer tags of all spans.
+    pub peers: Vec<(Ref, Ref)>,
+    /// The tags that the user wants stats to be grouped by, of all spans.
+    pub primaries: Vec<(Ref, Ref)>,
+    /// What the spans say of the chunk.
+    pub facts: ChunkFacts,
+    /// The root's index in `spans`.
+    pub root: usize,
+    services_by_span: HashMap<u64, Ref, RandomState>,
+    has_priority_owner: bool,
+}
+
+/// What the body and its tracer give to each of their spans.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The decoded body.
+    pub body: &'a Body,
+    /// The bytes that its places refer to.
+    pub source: &'a [u8],
+    /// What the headers say.
+    pub tracer: &'a Tracer<'a>,
+    /// The rules.
+    pub rules: &'a Rules,
+    /// Nanoseconds since 1970.
+    pub now_ns: u64,
+}
+
+impl Work {
+    /// Takes a chunk in: normalises it, turns its strings into numbers of `table`, finds its root and its top-level spans. A chunk that the
+    /// agent drops (without a span, or with a span id of 0) must not come here: see [`is_rejected`].
+    pub fn take(&mut self, chunk: &Chunk, table: &mut Table, context: &Context<'_>) {
+        self.spans.clear();
+        self.attributes.clear();
+        self.peers.clear();
+        self.primaries.clear();
+        self.facts = ChunkFacts::default();
+        self.has_priority_owner = false;
+        for index in chunk.spans.range() {
+            self.take_span(index, table, context);
+        }
+        self.root = self.find_root();
+        self.mark_top_level(context.tracer.computed_top_level);
+    }
+
+    #[expect(
+        clippy::cast_sign_loss,
+        reason = "the agent takes a negative start as a huge unsigned one"
+    )]
+    fn take_span(&mut self, index: usize, table: &mut Table, context: &Context<'_>) {
+        let span = &context.body.spans[index];
+        let source = context.source;
+        let mut ready = Ready {
+            service: table.service(span.service, source, context.tracer.lang),
+            name: table.name(span.name, source),
+            kind: table.cut(span.kind, source, normalise::TYPE_BYTES_MAX),
+            span_kind: if context.body.form == Form::V05 {
+                SpanKind::Unspecified
+            } else {
+                SpanKind::Internal
+            },
+            span_id: span.span_id,
+            parent_id: if span.parent_id == span.span_id { 0 } else { span.parent_id },
+            error: span.error,
+            links: span.links,
+            events: span.events,
+            ..Ready::default()
+        };
+        (ready.start, ready.duration) = times(span.start as u64, span.duration, context.now_ns);
+        self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        let (attributes, peers, primaries) =
+            (self.attributes.len(), self.peers.len(), self.primaries.len());
+        for (position, attribute) in
+            context.body.attributes[span.attributes.range()].iter().enumerate()
+        {
+            self.take_attribute(position, attribute, &mut ready, table, context);
+        }
+        ready.attributes = Slice::new(attributes, self.attributes.len());
+        ready.peers = Slice::new(peers, self.peers.len());
+        ready.primaries = Slice::new(primaries, self.primaries.len());
+        if context.rules.component_to_name && ready.component != 0 {
+            let component = table.strings.get(ready.component).to_owned();
+            ready.name = table.strings.intern(normalise::name(&component).as_bytes());
+        }
+        ready.resource =
+            match table.resource(span.resource, source, context.rules.resource_bytes_max) {
+                0 => ready.name,
+                resource => resource,
+            };
+        self.spans.push(ready);
+    }
+
+    #[inline]
+    fn take_attribute(
+        &mut self,
+        position: usize,
+        attribute: &Attribute,
+        ready: &mut Ready,
+        table: &mut Table,
+        context: &Context<'_>,
+    ) {
+        let source = context.source;
+        let value = match attribute.value {
+            Value::Text(text) => {
+                let key = table.key(position, attribute.key, source, true);
+                (key, ReadyValue::Text(table.value(position, text, source)))
+            }
+            Value::Number(number) => {
+                (table.key(position, attribute.key, source, false), ReadyValue::Number(number))
+            }
+            Value::Bytes(text) => {
+                (table.key(position, attribute.key, source, false), ReadyValue::Bytes(text))
+            }
+        };
+        if attribute.class.is_none() {
+            self.attributes.push(value);
+        } else if let Some(value) = self.note(attribute.class, value, ready, table, context) {
+            self.attributes.push(value);
+        }
+    }
+
+    /// Looks at an attribute that some rule looks for; gives it back as it is to be sent, or nothing where it is dropped.
+    fn note(
+        &mut self,
+        class: Class,
+        (key, mut value): (Ref, ReadyValue),
+        ready: &mut Ready,
+        table: &mut Table,
+        context: &Context<'_>,
+    ) -> Option<(Ref, ReadyValue)> {
+        match value {
+            ReadyValue::Text(text) => {
+                let changed = self.note_text(class.meaning, text, ready, table, context)?;
+                value = ReadyValue::Text(changed);
+                if class.is_peer {
+                    self.peers.push((key, changed));
+                    if class.meaning == Meaning::BaseService {
+                        ready.notes.base_service = (key, changed);
+                    }
+                }
+                if class.is_primary {
+                    self.primaries.push((key, changed));
+                }
+            }
+            ReadyValue::Number(number) => self.note_number(class.meaning, number, ready, table),
+            ReadyValue::Bytes(_) => {}
+        }
+        if class.span_tag > 0 {
+            ready.span_tags |= 1 << (class.span_tag - 1);
+        }
+        Some((key, value))
+    }
+
+    fn note_text(
+        &mut self,
+        meaning: Meaning,
+        text: Ref,
+        ready: &mut Ready,
+        table: &mut Table,
+        context: &Context<'_>,
+    ) -> Option<Ref> {
+        match meaning {
+            Meaning::Env => {
+                let env = normalise::tag_value(table.strings.get(text)).into_owned();
+                ready.env = table.strings.intern(env.as_bytes());
+            }
+            Meaning::Version => ready.version = text,
+            Meaning::Component => ready.component = text,
+            Meaning::SpanKind => {
+                ready.span_kind = SpanKind::parse(table.strings.bytes(text));
+                if matches!(context.body.form, Form::V04Json | Form::V01Json) {
+                    return None;
+                }
+            }
+            Meaning::Origin => self.facts.origin = text,
+            Meaning::TraceIdHigh => {
+                if let Ok(high) = u64::from_str_radix(table.strings.get(text), 16) {
+                    self.facts.trace_id =
+                        u128::from(high) << 64 | self.facts.trace_id & u128::from(u64::MAX);
+                }
+            }
+            Meaning::DecisionMaker => {
+                let mechanism = table.strings.get(text);
+                let mechanism = mechanism.strip_prefix('-').unwrap_or(mechanism);
+                self.facts.sampling_mechanism = mechanism.parse().ok();
+            }
+            Meaning::HttpStatus => {
+                if !normalise::is_valid_status_code(table.strings.get(text)) {
+                    return None;
+                }
+                ready.notes.http_status = text;
+                ready.notes.status_code = table.strings.get(text).parse().unwrap_or(0);
+            }
+            Meaning::HttpResponseStatus if ready.notes.status_code == 0 => {
+                ready.notes.status_code = table.strings.get(text).parse().unwrap_or(0);
+            }
+            Meaning::GrpcStatus(rank) => note_grpc(ready, rank, text),
+            Meaning::PeerService | Meaning::BaseService => {
+                let normal = normalise::peer_service(table.strings.get(text)).into_owned();
+                return Some(table.strings.intern(normal.as_bytes()));
+            }
+            Meaning::ServiceSource => ready.notes.service_source = text,
+            Meaning::ErrorMessage => ready.notes.error_message = text,
+            Meaning::ErrorType => ready.notes.error_type = text,
+            _ => {}
+        }
+        Some(text)
+    }
+
+    #[expect(clippy::float_cmp, reason = "flags are written as exactly 1")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "as casts saturate, like the agent's"
+    )]
+    fn note_number(&mut self, meaning: Meaning, number: f64, ready: &mut Ready, table: &mut Table) {
+        let notes = &mut ready.notes;
+        match meaning {
+            Meaning::Priority if !self.has_priority_owner || ready.parent_id == 0 => {
+                self.facts.priority = number as i32;
+                self.has_priority_owner |= ready.parent_id == 0;
+            }
+            Meaning::TopLevel => notes.is_top_level = number == 1.0,
+            Meaning::ClientTopLevel => notes.is_client_top_level = number == 1.0,
+            Meaning::Measured => notes.is_measured = number == 1.0,
+            Meaning::PartialVersion => notes.is_partial = number >= 0.0,
+            Meaning::SampleRate => notes.sample_rate = Some(number),
+            Meaning::PreSampleRate => notes.pre_sample_rate = Some(number),
+            Meaning::AgentSampleRate | Meaning::RuleSampleRate | Meaning::PrioritySampleRate => {
+                notes.has_rate = true
+            }
+            Meaning::HttpStatus => notes.status_code = number as u32,
+            Meaning::HttpResponseStatus if notes.status_code == 0 => {
+                notes.status_code = number as u32
+            }
+            Meaning::GrpcStatus(rank) => {
+                let text = table.strings.intern((number as i64).to_string().as_bytes());
+                note_grpc(ready, rank, text);
+            }
+            _ => {}
+        }
+    }
+
+    /// From the last to the first: the first without a parent; else a span whose parent is not here; else the last.
+    fn find_root(&self) -> usize {
+        if let Some(root) = self.spans.iter().rposition(|span| span.parent_id == 0) {
+            return root;
+        }
+        let is_orphan =
+            |span: &Ready| !self.spans.iter().any(|other| other.span_id == span.parent_id);
+        self.spans.iter().position(is_orphan).unwrap_or(self.spans.len().saturating_sub(1))
+    }
+
+    /// A span is top-level where it enters its service: it has no parent here, or one of another service.
+    fn mark_top_level(&mut self, computed_by_client: bool) {
+        if computed_by_client {
+            for span in &mut self.spans {
+                span.add_top_level = span.notes.is_client_top_level;
+                span.notes.is_top_level |= span.add_top_level;
+            }
+            return;
+        }
+        let is_large = self.spans.len() > SEARCHED_SPANS_MAX;
+        if is_large {
+            self.services_by_span.clear();
+            self.services_by_span
+                .extend(self.spans.iter().map(|span| (span.span_id, span.service)));
+        }
+        // Neighbours mostly share their parent, so the last answer is the first guess.
+        let mut last = (0, None);
+        for index in 0..self.spans.len() {
+            let parent_id = self.spans[index].parent_id;
+            if parent_id != last.0 {
+                let parent = if is_large {
+                    self.services_by_span.get(&parent_id).copied()
+                } else {
+                    self.spans
+                        .iter()
+                        .rfind(|span| span.span_id == parent_id)
+                        .map(|span| span.service)
+                };
+                last = (parent_id, parent.filter(|_| parent_id != 0));
+            }
+            let span = &mut self.spans[index];
+            span.add_top_level = last.1 != Some(span.service);
+            span.notes.is_top_level |= span.add_top_level;
+        }
+    }
+}
+
+/// Whether the agent drops the chunk whole: it has no span, or one whose id is 0.
+pub fn is_rejected(chunk: &Chunk, body: &Body) -> bool {
+    let spans = &body.spans[chunk.spans.range()];
+    spans.is_empty() || spans.iter().any(|span| span.span_id == 0)
+}
+
+/// Keeps a gRPC status if its key comes before that of the one that is kept already.
+fn note_grpc(ready: &mut Ready, rank: u8, text: Ref) {
+    let weight = u8::MAX - rank;
+    if weight > ready.notes.grpc_weight {
+        ready.notes.grpc_weight = weight;
+        ready.notes.grpc_status = text;
+    }
+}
+
+/// Start and duration as they are sent: no negative duration, no end beyond 64 bits, no start before 2000.
+fn times(start: u64, duration: i64, now_ns: u64) -> (u64, u64) {
+    let mut duration = u64::try_from(duration).unwrap_or(0);
+    if start.wrapping_add(duration) > i64::MAX.cast_unsigned() {
+        duration = 0;
+    }
+    let start =
+        if start < START_MIN { now_ns.checked_sub(duration).unwrap_or(now_ns) } else { start };
+    (start, duration)
+}

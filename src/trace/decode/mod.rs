@@ -1,0 +1,131 @@
+//! Request bodies to spans. A body is decoded whole or refused whole; what comes out borrows its strings from the body by their place.
+//!
+//! The decoders are liberal where tracers are known to differ (any width of number, bin for str, nil, times as floats) and bounded
+//! everywhere: what a length claims is checked against the bytes that are there before anything is allocated for it.
+
+mod error;
+mod json;
+mod msgpack;
+mod v04;
+mod v05;
+
+pub use self::error::Error;
+
+use crate::trace::keys::Keys;
+use crate::trace::model::Body;
+
+/// The version in the path of a trace request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiVersion {
+    /// `/v0.1/traces` and `/spans`: a flat list of spans, JSON only.
+    V01,
+    /// `/v0.2/traces`: JSON only.
+    V02,
+    /// `/v0.3/traces`.
+    V03,
+    /// `/v0.4/traces`.
+    V04,
+    /// `/v0.5/traces`: a string table first, msgpack only.
+    V05,
+    /// `/v1.0/traces`. Only the v0.4 arrays that one tracer sends there are understood.
+    V10,
+}
+
+/// The form a body has, which the agent marks on each span that it converts (`_dd.convertedv1`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// A flat JSON list of spans.
+    V01Json,
+    /// JSON arrays of arrays of spans.
+    V04Json,
+    /// msgpack arrays of arrays of maps.
+    #[default]
+    V04,
+    /// msgpack with a string table.
+    V05,
+}
+
+impl Form {
+    /// The marker that the agent puts on each span.
+    pub fn marker(self) -> &'static str {
+        match self {
+            Self::V01Json => "v01-json",
+            Self::V04Json => "v04-json",
+            Self::V04 => "v04",
+            Self::V05 => "v05",
+        }
+    }
+}
+
+/// What the Content-Type says, in the agent's reading of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Media {
+    Json,
+    Msgpack,
+    Other,
+}
+
+/// Decodes `bytes`, which came for `version` with the header `content_type`, into `body`. Whether it is v0.4 or v0.5 is decided by the
+/// body itself, because tracers send v0.4 bodies to other paths.
+///
+/// # Errors
+/// When the body is malformed in a way that the agent refuses too. `body` is then of no use.
+pub fn decode(
+    version: ApiVersion,
+    content_type: Option<&str>,
+    bytes: &[u8],
+    keys: &Keys,
+    body: &mut Body,
+) -> Result<(), Error> {
+    let media = media(content_type);
+    match (version, media) {
+        (ApiVersion::V01 | ApiVersion::V02, Media::Msgpack) => Err(Error::UnsupportedMedia),
+        (ApiVersion::V01, _) => json::decode(bytes, Form::V01Json, keys, body),
+        (ApiVersion::V02, _) => json::decode(bytes, Form::V04Json, keys, body),
+        (ApiVersion::V05, _) => v05::decode(bytes, keys, body),
+        (ApiVersion::V10, _) if !is_array(bytes) => Err(Error::UnsupportedForm),
+        (ApiVersion::V10, _) => v04_or_v05(bytes, keys, body),
+        (ApiVersion::V03 | ApiVersion::V04, Media::Msgpack) => v04_or_v05(bytes, keys, body),
+        // A msgpack array can't be the start of a JSON text, so the header need not be right.
+        (ApiVersion::V03 | ApiVersion::V04, _) if is_array(bytes) => v04_or_v05(bytes, keys, body),
+        (ApiVersion::V03 | ApiVersion::V04, Media::Json) => {
+            json::decode(bytes, Form::V04Json, keys, body)
+        }
+        (ApiVersion::V03 | ApiVersion::V04, Media::Other) => {
+            json::decode(bytes, Form::V04Json, keys, body).map_err(|_| Error::Truncated)
+        }
+    }
+}
+
+/// A v0.5 body in the place of a v0.4 one is told by its second element: there `[[strings…], [traces…]]` has a string first.
+fn v04_or_v05(bytes: &[u8], keys: &Keys, body: &mut Body) -> Result<(), Error> {
+    if v05::looks_like(bytes) {
+        v05::decode(bytes, keys, body)
+    } else {
+        v04::decode(bytes, keys, body)
+    }
+}
+
+/// Whether the first byte is that of a msgpack array.
+fn is_array(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0x90..=0x9f | 0xdc | 0xdd))
+}
+
+/// A missing header or one that can't be parsed counts as JSON, as in the agent.
+fn media(content_type: Option<&str>) -> Media {
+    let Some(text) = content_type else { return Media::Json };
+    let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match kind.as_str() {
+        "application/msgpack" => Media::Msgpack,
+        "" | "application/json" | "text/json" => Media::Json,
+        other if !is_media_type(other) => Media::Json,
+        _ => Media::Other,
+    }
+}
+
+fn is_media_type(text: &str) -> bool {
+    let is_token =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+    text.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub))
+        || is_token(text)
+}

@@ -1,0 +1,363 @@
+//! A cursor over msgpack that borrows everything and allocates nothing.
+
+use super::Error;
+use crate::limits::{DECODE_DEPTH_MAX, DECODE_ITEMS_MAX};
+use crate::trace::model::Text;
+
+/// A position in a msgpack text. Bodies are at most 26 MB, so a place fits a `u32`.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    #[inline]
+    fn peek(&self) -> Result<u8, Error> {
+        self.bytes.get(self.at).copied().ok_or(Error::Truncated)
+    }
+
+    /// Takes N bytes after a marker byte.
+    #[inline]
+    fn after_marker<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let bytes = self.bytes.get(self.at + 1..).and_then(|rest| rest.first_chunk::<N>());
+        let bytes = *bytes.ok_or(Error::Truncated)?;
+        self.at += 1 + N;
+        Ok(bytes)
+    }
+
+    #[inline]
+    fn u8(&mut self) -> Result<u64, Error> {
+        Ok(u64::from(self.after_marker::<1>()?[0]))
+    }
+
+    #[inline]
+    fn u16(&mut self) -> Result<u64, Error> {
+        Ok(u64::from(u16::from_be_bytes(self.after_marker()?)))
+    }
+
+    #[inline]
+    fn u32(&mut self) -> Result<u64, Error> {
+        Ok(u64::from(u32::from_be_bytes(self.after_marker()?)))
+    }
+
+    #[inline]
+    fn u64(&mut self) -> Result<u64, Error> {
+        Ok(u64::from_be_bytes(self.after_marker()?))
+    }
+
+    fn kind(&self, wanted: &'static str, marker: u8) -> Error {
+        Error::Kind { wanted, marker, at: self.at }
+    }
+
+    fn range(&self, wanted: &'static str) -> Error {
+        Error::Range { wanted, at: self.at }
+    }
+
+    /// Takes a nil if one is next.
+    #[inline]
+    pub(super) fn nil(&mut self) -> Result<bool, Error> {
+        let is_nil = self.peek()? == 0xc0;
+        self.at += usize::from(is_nil);
+        Ok(is_nil)
+    }
+
+    /// The length of an array.
+    #[inline]
+    pub(super) fn array(&mut self) -> Result<usize, Error> {
+        let marker = self.peek()?;
+        let items = match marker {
+            0x90..=0x9f => {
+                self.at += 1;
+                usize::from(marker & 0x0f)
+            }
+            0xdc => self.u16()? as usize,
+            0xdd => self.u32()? as usize,
+            _ => return Err(self.kind("an array", marker)),
+        };
+        self.items(items, 1)
+    }
+
+    /// The number of entries of a map.
+    #[inline]
+    pub(super) fn map(&mut self) -> Result<usize, Error> {
+        let marker = self.peek()?;
+        let items = match marker {
+            0x80..=0x8f => {
+                self.at += 1;
+                usize::from(marker & 0x0f)
+            }
+            0xde => self.u16()? as usize,
+            0xdf => self.u32()? as usize,
+            _ => return Err(self.kind("a map", marker)),
+        };
+        self.items(items, 2)
+    }
+
+    /// Refuses a length that the bytes that are left can't hold, `bytes_each` being the least that an element takes.
+    #[inline]
+    fn items(&self, items: usize, bytes_each: usize) -> Result<usize, Error> {
+        if items > DECODE_ITEMS_MAX || items.saturating_mul(bytes_each) > self.left() {
+            let claims_too_much = items > DECODE_ITEMS_MAX || items > self.left();
+            let at = self.at;
+            return Err(if claims_too_much {
+                Error::TooLong { items, at }
+            } else {
+                Error::Truncated
+            });
+        }
+        Ok(items)
+    }
+
+    /// A string: str or bin; nil is the empty one.
+    #[inline]
+    pub(super) fn text(&mut self) -> Result<Text, Error> {
+        let marker = self.peek()?;
+        let len = match marker {
+            0xa0..=0xbf => {
+                self.at += 1;
+                usize::from(marker & 0x1f)
+            }
+            0xd9 | 0xc4 => self.u8()? as usize,
+            0xda | 0xc5 => self.u16()? as usize,
+            0xdb | 0xc6 => self.u32()? as usize,
+            0xc0 => {
+                self.at += 1;
+                0
+            }
+            _ => return Err(self.kind("a string", marker)),
+        };
+        self.take(len)
+    }
+
+    /// Bytes: bin, or str as some encoders write it.
+    pub(super) fn bin(&mut self) -> Result<Text, Error> {
+        match self.peek()? {
+            marker @ 0xc0 => Err(self.kind("bytes", marker)),
+            _ => self.text(),
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, len: usize) -> Result<Text, Error> {
+        if len > self.left() {
+            return Err(Error::Truncated);
+        }
+        let text = Text::place(self.at, len);
+        self.at += len;
+        Ok(text)
+    }
+
+    /// The bytes of a text that this cursor gave out.
+    #[inline]
+    pub(super) fn bytes_of(&self, text: Text) -> &'a [u8] {
+        text.of(self.bytes)
+    }
+
+    /// Any integer as 64 bits; a negative one in two's complement, nil as 0.
+    #[inline]
+    fn integer(&mut self, wanted: &'static str) -> Result<Integer, Error> {
+        let marker = self.peek()?;
+        let value = match marker {
+            0x00..=0x7f => {
+                self.at += 1;
+                Integer::Unsigned(u64::from(marker))
+            }
+            0xe0..=0xff => {
+                self.at += 1;
+                Integer::Signed(i64::from(marker.cast_signed()))
+            }
+            0xcc => Integer::Unsigned(self.u8()?),
+            0xcd => Integer::Unsigned(self.u16()?),
+            0xce => Integer::Unsigned(self.u32()?),
+            0xcf => Integer::Unsigned(self.u64()?),
+            0xd0 => Integer::Signed(i64::from(i8::from_be_bytes(self.after_marker()?))),
+            0xd1 => Integer::Signed(i64::from(i16::from_be_bytes(self.after_marker()?))),
+            0xd2 => Integer::Signed(i64::from(i32::from_be_bytes(self.after_marker()?))),
+            0xd3 => Integer::Signed(i64::from_be_bytes(self.after_marker()?)),
+            0xc0 => {
+                self.at += 1;
+                Integer::Unsigned(0)
+            }
+            _ => return Err(self.kind(wanted, marker)),
+        };
+        Ok(value)
+    }
+
+    /// A 64-bit id: any integer, negative ones in two's complement.
+    #[inline]
+    pub(super) fn id(&mut self) -> Result<u64, Error> {
+        Ok(match self.integer("an id")? {
+            Integer::Unsigned(n) => n,
+            Integer::Signed(n) => n.cast_unsigned(),
+        })
+    }
+
+    /// A time or duration in nanoseconds: any integer that fits, or a float.
+    #[inline]
+    pub(super) fn nanoseconds(&mut self) -> Result<i64, Error> {
+        if let Some(float) = self.float_if_next()? {
+            return self.rounded(float);
+        }
+        match self.integer("a time")? {
+            Integer::Unsigned(n) => {
+                i64::try_from(n).map_err(|_| self.range("a signed 64-bit time"))
+            }
+            Integer::Signed(n) => Ok(n),
+        }
+    }
+
+    /// The time of a span event: an unsigned integer, or a float.
+    pub(super) fn event_time(&mut self) -> Result<u64, Error> {
+        if let Some(float) = self.float_if_next()? {
+            return Ok(self.rounded(float)?.cast_unsigned());
+        }
+        match self.integer("a time")? {
+            Integer::Unsigned(n) => Ok(n),
+            Integer::Signed(n) => u64::try_from(n).map_err(|_| self.range("an unsigned time")),
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
+    fn rounded(&self, float: f64) -> Result<i64, Error> {
+        // 2^63 is the first double that does not fit.
+        let fits = float.is_finite() && float.abs() < 9_223_372_036_854_775_808.0;
+        if fits { Ok(float as i64) } else { Err(self.range("a time")) }
+    }
+
+    /// A 32-bit integer.
+    pub(super) fn i32(&mut self) -> Result<i32, Error> {
+        let fitted = match self.integer("an integer")? {
+            Integer::Unsigned(n) => i32::try_from(n).ok(),
+            Integer::Signed(n) => i32::try_from(n).ok(),
+        };
+        fitted.ok_or_else(|| self.range("32 bits"))
+    }
+
+    /// A 32-bit unsigned integer, such as a link's flags.
+    pub(super) fn flags(&mut self) -> Result<u32, Error> {
+        let fitted = match self.integer("an integer")? {
+            Integer::Unsigned(n) => u32::try_from(n).ok(),
+            Integer::Signed(n) => u32::try_from(n).ok(),
+        };
+        fitted.ok_or_else(|| self.range("32 bits"))
+    }
+
+    /// A 64-bit signed integer.
+    pub(super) fn i64(&mut self) -> Result<i64, Error> {
+        match self.integer("an integer")? {
+            Integer::Unsigned(n) => i64::try_from(n).map_err(|_| self.range("64 bits")),
+            Integer::Signed(n) => Ok(n),
+        }
+    }
+
+    /// A number as a double.
+    #[inline]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a metric is a double whatever it was written as"
+    )]
+    pub(super) fn number(&mut self) -> Result<f64, Error> {
+        if let Some(float) = self.float_if_next()? {
+            return Ok(float);
+        }
+        Ok(match self.integer("a number")? {
+            Integer::Unsigned(n) => n as f64,
+            Integer::Signed(n) => n as f64,
+        })
+    }
+
+    #[inline]
+    fn float_if_next(&mut self) -> Result<Option<f64>, Error> {
+        Ok(match self.peek()? {
+            0xcb => Some(f64::from_bits(self.u64()?)),
+            0xca => Some(f64::from(f32::from_be_bytes(self.after_marker()?))),
+            _ => None,
+        })
+    }
+
+    pub(super) fn bool(&mut self) -> Result<bool, Error> {
+        let marker = self.peek()?;
+        match marker {
+            0xc2 | 0xc3 => {
+                self.at += 1;
+                Ok(marker == 0xc3)
+            }
+            0xc0 => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ => Err(self.kind("a boolean", marker)),
+        }
+    }
+
+    /// The index of a v0.5 string.
+    #[inline]
+    pub(super) fn index(&mut self, strings: usize) -> Result<usize, Error> {
+        let index = match self.integer("a string index")? {
+            Integer::Unsigned(n) => n,
+            Integer::Signed(n) => u64::try_from(n).map_err(|_| self.range("a string index"))?,
+        };
+        let fitted = usize::try_from(index).ok().filter(|index| *index < strings);
+        fitted.ok_or(Error::Index { index, strings })
+    }
+
+    /// Goes over one value of any kind.
+    pub(super) fn skip(&mut self) -> Result<(), Error> {
+        self.skip_within(DECODE_DEPTH_MAX)
+    }
+
+    fn skip_within(&mut self, depth: usize) -> Result<(), Error> {
+        let marker = self.peek()?;
+        let values = match marker {
+            0x90..=0x9f | 0xdc | 0xdd => self.array()?,
+            0x80..=0x8f | 0xde | 0xdf => 2 * self.map()?,
+            _ => return self.skip_scalar(marker),
+        };
+        let Some(depth) = depth.checked_sub(1) else { return Err(Error::TooDeep { at: self.at }) };
+        for _ in 0..values {
+            self.skip_within(depth)?;
+        }
+        Ok(())
+    }
+
+    fn skip_scalar(&mut self, marker: u8) -> Result<(), Error> {
+        let extra = match marker {
+            0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 0,
+            0xcc | 0xd0 => 1,
+            0xcd | 0xd1 => 2,
+            0xce | 0xd2 | 0xca => 4,
+            0xcf | 0xd3 | 0xcb => 8,
+            0xa0..=0xbf | 0xd9..=0xdb | 0xc4..=0xc6 => return self.text().map(drop),
+            // Extension types: a type byte and the bytes themselves.
+            0xd4..=0xd8 => 1 + (1 << (marker - 0xd4)),
+            0xc7 => 1 + self.u8()? as usize,
+            0xc8 => 1 + self.u16()? as usize,
+            0xc9 => 1 + self.u32()? as usize,
+            _ => return Err(self.kind("a msgpack value", marker)),
+        };
+        let marker_bytes = usize::from(!matches!(marker, 0xc7..=0xc9));
+        if marker_bytes + extra > self.left() {
+            return Err(Error::Truncated);
+        }
+        self.at += marker_bytes + extra;
+        Ok(())
+    }
+}
+
+enum Integer {
+    Unsigned(u64),
+    Signed(i64),
+}

@@ -1,0 +1,280 @@
+//! v0.3 and v0.4: an array of chunks, each an array of spans, each a map with string keys.
+
+use super::msgpack::Cursor;
+use super::{Error, Form};
+use crate::trace::keys::{Class, Keys};
+use crate::trace::model::{
+    Attribute, Body, Chunk, Event, EventValue, Link, Slice, Span, Text, Value,
+};
+
+/// The fields of a span, in the order in which most tracers write them.
+const FIELDS: [&[u8]; 15] = [
+    b"service",
+    b"name",
+    b"resource",
+    b"trace_id",
+    b"span_id",
+    b"parent_id",
+    b"start",
+    b"duration",
+    b"error",
+    b"meta",
+    b"metrics",
+    b"type",
+    b"span_links",
+    b"span_events",
+    b"meta_struct",
+];
+
+/// Decodes a whole body.
+pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Result<(), Error> {
+    decode_as(Form::V04, bytes, keys, body)
+}
+
+/// Decodes a whole body that is said to have had another form, of which it is the transcription.
+pub(super) fn decode_as(
+    form: Form,
+    bytes: &[u8],
+    keys: &Keys,
+    body: &mut Body,
+) -> Result<(), Error> {
+    body.clear(form);
+    let mut decoder = Decoder {
+        cursor: Cursor::new(bytes),
+        keys,
+        order: [usize::MAX; FIELDS.len()],
+        last: Slice::default(),
+    };
+    for _ in 0..decoder.cursor.array()? {
+        let first = body.spans.len();
+        for _ in 0..decoder.cursor.array()? {
+            if !decoder.cursor.nil()? {
+                let span = decoder.span(body)?;
+                body.spans.push(span);
+            }
+        }
+        body.chunks.push(Chunk { spans: Slice::new(first, body.spans.len()) });
+    }
+    Ok(())
+}
+
+struct Decoder<'a> {
+    cursor: Cursor<'a>,
+    keys: &'a Keys,
+    /// The field that stood at each position of the last span: tracers write all spans alike, so one comparison finds a field.
+    order: [usize; FIELDS.len()],
+    /// The attributes of the last span, for the same reason.
+    last: Slice,
+}
+
+impl Decoder<'_> {
+    fn span(&mut self, body: &mut Body) -> Result<Span, Error> {
+        let mut span = Span::default();
+        let first = body.attributes.len();
+        for position in 0..self.cursor.map()? {
+            match self.field(position)? {
+                0 => span.service = self.cursor.text()?,
+                1 => span.name = self.cursor.text()?,
+                2 => span.resource = self.cursor.text()?,
+                3 => span.trace_id = self.cursor.id()?,
+                4 => span.span_id = self.cursor.id()?,
+                5 => span.parent_id = self.cursor.id()?,
+                6 => span.start = self.cursor.nanoseconds()?,
+                7 => span.duration = self.cursor.nanoseconds()?,
+                8 => span.error = self.cursor.i32()? != 0,
+                9 => self.meta(body, first)?,
+                10 => self.metrics(body, first)?,
+                11 => span.kind = self.cursor.text()?,
+                12 => span.links = self.links(body)?,
+                13 => span.events = self.events(body)?,
+                14 => self.meta_struct(body, first)?,
+                _ => self.cursor.skip()?,
+            }
+        }
+        span.attributes = Slice::new(first, body.attributes.len());
+        self.last = span.attributes;
+        Ok(span)
+    }
+
+    /// Reads a field's name and gives its number in [`FIELDS`].
+    #[inline]
+    fn field(&mut self, position: usize) -> Result<usize, Error> {
+        let text = self.cursor.text()?;
+        let name = self.cursor.bytes_of(text);
+        let guess = self.order.get(position).copied().unwrap_or(usize::MAX);
+        if FIELDS.get(guess).is_some_and(|field| *field == name) {
+            return Ok(guess);
+        }
+        let found = FIELDS.iter().position(|field| *field == name).unwrap_or(usize::MAX);
+        if let Some(slot) = self.order.get_mut(position) {
+            *slot = found;
+        }
+        Ok(found)
+    }
+
+    fn meta(&mut self, body: &mut Body, first: usize) -> Result<(), Error> {
+        if self.cursor.nil()? {
+            return Ok(());
+        }
+        for _ in 0..self.cursor.map()? {
+            let (key, class) = self.key(body, first)?;
+            let value = Value::Text(self.cursor.text()?);
+            body.attributes.push(Attribute { key, class, value });
+        }
+        Ok(())
+    }
+
+    fn metrics(&mut self, body: &mut Body, first: usize) -> Result<(), Error> {
+        if self.cursor.nil()? {
+            return Ok(());
+        }
+        for _ in 0..self.cursor.map()? {
+            let (key, class) = self.key(body, first)?;
+            let value = Value::Number(self.cursor.number()?);
+            body.attributes.push(Attribute { key, class, value });
+        }
+        Ok(())
+    }
+
+    fn meta_struct(&mut self, body: &mut Body, first: usize) -> Result<(), Error> {
+        for _ in 0..self.cursor.map()? {
+            let (key, class) = self.key(body, first)?;
+            let value = Value::Bytes(self.cursor.bin()?);
+            body.attributes.push(Attribute { key, class, value });
+        }
+        Ok(())
+    }
+
+    /// Reads a key. The guess is that it is the one that stood at the same position of the last span.
+    #[inline]
+    fn key(&mut self, body: &Body, first: usize) -> Result<(Text, Class), Error> {
+        let key = self.cursor.text()?;
+        let bytes = self.cursor.bytes_of(key);
+        let guess = self.last.range().start + (body.attributes.len() - first);
+        if let Some(guess) = body.attributes.get(guess).filter(|_| guess < self.last.range().end)
+            && self.cursor.bytes_of(guess.key) == bytes
+        {
+            return Ok((guess.key, guess.class));
+        }
+        Ok((key, self.keys.class(bytes)))
+    }
+
+    fn links(&mut self, body: &mut Body) -> Result<Slice, Error> {
+        let first = body.links.len();
+        for _ in 0..self.cursor.array()? {
+            if !self.cursor.nil()? {
+                let link = self.link(body)?;
+                body.links.push(link);
+            }
+        }
+        Ok(Slice::new(first, body.links.len()))
+    }
+
+    fn link(&mut self, body: &mut Body) -> Result<Link, Error> {
+        let mut link = Link::default();
+        for _ in 0..self.cursor.map()? {
+            let name = self.cursor.text()?;
+            match self.cursor.bytes_of(name) {
+                b"trace_id" => link.trace_id = self.cursor.id()?,
+                b"trace_id_high" => link.trace_id_high = self.cursor.id()?,
+                b"span_id" => link.span_id = self.cursor.id()?,
+                b"tracestate" => link.tracestate = self.cursor.text()?,
+                b"flags" => link.flags = self.cursor.flags()?,
+                b"attributes" => {
+                    let first = body.pairs.len();
+                    let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
+                    for _ in 0..entries {
+                        let pair = (self.cursor.text()?, self.cursor.text()?);
+                        body.pairs.push(pair);
+                    }
+                    link.attributes = Slice::new(first, body.pairs.len());
+                }
+                _ => self.cursor.skip()?,
+            }
+        }
+        Ok(link)
+    }
+
+    fn events(&mut self, body: &mut Body) -> Result<Slice, Error> {
+        let first = body.events.len();
+        for _ in 0..self.cursor.array()? {
+            if !self.cursor.nil()? {
+                let event = self.event(body)?;
+                body.events.push(event);
+            }
+        }
+        Ok(Slice::new(first, body.events.len()))
+    }
+
+    fn event(&mut self, body: &mut Body) -> Result<Event, Error> {
+        let mut event = Event::default();
+        for _ in 0..self.cursor.map()? {
+            let name = self.cursor.text()?;
+            match self.cursor.bytes_of(name) {
+                b"time_unix_nano" => event.time = self.cursor.event_time()?,
+                b"name" => event.name = self.cursor.text()?,
+                b"attributes" => {
+                    let first = body.event_attributes.len();
+                    let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
+                    for _ in 0..entries {
+                        let key = self.cursor.text()?;
+                        let value = self.event_value(body, true)?;
+                        body.event_attributes.push((key, value));
+                    }
+                    event.attributes = Slice::new(first, body.event_attributes.len());
+                }
+                _ => self.cursor.skip()?,
+            }
+        }
+        Ok(event)
+    }
+
+    /// A typed value: a map that says its type and has the value under that type's name. Arrays hold no arrays.
+    fn event_value(&mut self, body: &mut Body, may_be_array: bool) -> Result<EventValue, Error> {
+        if self.cursor.nil()? {
+            return Ok(EventValue::None);
+        }
+        let (mut kind, mut text, mut flag, mut int, mut double) = (0, Text::EMPTY, false, 0, 0.0);
+        let mut array = Slice::default();
+        for _ in 0..self.cursor.map()? {
+            let name = self.cursor.text()?;
+            match self.cursor.bytes_of(name) {
+                b"type" => kind = self.cursor.i32()?,
+                b"string_value" => text = self.cursor.text()?,
+                b"bool_value" => flag = self.cursor.bool()?,
+                b"int_value" => int = self.cursor.i64()?,
+                b"double_value" => double = self.cursor.number()?,
+                b"array_value" if may_be_array => array = self.event_array(body)?,
+                _ => self.cursor.skip()?,
+            }
+        }
+        Ok(match kind {
+            0 => EventValue::Text(text),
+            1 => EventValue::Bool(flag),
+            2 => EventValue::Int(int),
+            3 => EventValue::Double(double),
+            4 if may_be_array => EventValue::Array(array),
+            _ => EventValue::None,
+        })
+    }
+
+    fn event_array(&mut self, body: &mut Body) -> Result<Slice, Error> {
+        let first = body.array_values.len();
+        if self.cursor.nil()? {
+            return Ok(Slice::new(first, first));
+        }
+        for _ in 0..self.cursor.map()? {
+            let name = self.cursor.text()?;
+            if self.cursor.bytes_of(name) != b"values" {
+                self.cursor.skip()?;
+                continue;
+            }
+            let values = if self.cursor.nil()? { 0 } else { self.cursor.array()? };
+            for _ in 0..values {
+                let value = self.event_value(body, false)?;
+                body.array_values.push(value);
+            }
+        }
+        Ok(Slice::new(first, body.array_values.len()))
+    }
+}

@@ -1,0 +1,181 @@
+//! What an attribute's key means to us, found once per key and body position instead of once per rule.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+/// The meaning of a key that some rule looks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Meaning {
+    /// No rule looks for it.
+    #[default]
+    None,
+    /// `env`.
+    Env,
+    /// `version`.
+    Version,
+    /// `component`.
+    Component,
+    /// `span.kind`.
+    SpanKind,
+    /// `_dd.hostname`.
+    Hostname,
+    /// `_dd.git.commit.sha`.
+    GitCommitSha,
+    /// `_dd.apm_mode`.
+    ApmMode,
+    /// `_dd.tags.process`.
+    ProcessTags,
+    /// `_sampling_priority_v1`.
+    Priority,
+    /// `_dd.origin`.
+    Origin,
+    /// `_dd.p.tid`: the upper 64 bits of the trace id, in hex.
+    TraceIdHigh,
+    /// `_dd.p.dm`: how the sampling decision was made.
+    DecisionMaker,
+    /// `_top_level`.
+    TopLevel,
+    /// `_dd.top_level`.
+    ClientTopLevel,
+    /// `_dd.measured`.
+    Measured,
+    /// `_dd.partial_version`.
+    PartialVersion,
+    /// `_sample_rate`.
+    SampleRate,
+    /// `_dd1.sr.rapre`.
+    PreSampleRate,
+    /// `_dd.agent_psr`.
+    AgentSampleRate,
+    /// `_dd.rule_psr`.
+    RuleSampleRate,
+    /// `_sampling_priority_rate_v1`.
+    PrioritySampleRate,
+    /// `http.status_code`.
+    HttpStatus,
+    /// `http.response.status_code`.
+    HttpResponseStatus,
+    /// A gRPC status; the number is its rank, the lowest that is there counts.
+    GrpcStatus(u8),
+    /// `peer.service`.
+    PeerService,
+    /// `_dd.base_service`.
+    BaseService,
+    /// `_dd.svc_src`.
+    ServiceSource,
+    /// `error.message` or `error.msg`.
+    ErrorMessage,
+    /// `error.type`.
+    ErrorType,
+}
+
+/// A key's meaning, and the lists that users and the agent put keys on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Class {
+    /// What rules look for.
+    pub meaning: Meaning,
+    /// It is one of the peer tags that stats are grouped by.
+    pub is_peer: bool,
+    /// It is one of the tags that stats are grouped by at the user's wish.
+    pub is_primary: bool,
+    /// One more than the index of the span tag of this key that the user set, 0 for none.
+    pub span_tag: u8,
+}
+
+impl Class {
+    /// Whether nothing looks for the key.
+    #[inline]
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// The keys that something looks for.
+#[derive(Debug)]
+pub struct Keys {
+    classes: HashMap<Box<[u8]>, Class, RandomState>,
+}
+
+/// Span tags of the user that are looked for; further ones are left out.
+pub const SPAN_TAGS_MAX: usize = 64;
+
+const MEANINGS: [(&str, Meaning); 33] = [
+    ("env", Meaning::Env),
+    ("version", Meaning::Version),
+    ("component", Meaning::Component),
+    ("span.kind", Meaning::SpanKind),
+    ("_dd.hostname", Meaning::Hostname),
+    ("_dd.git.commit.sha", Meaning::GitCommitSha),
+    ("_dd.apm_mode", Meaning::ApmMode),
+    ("_dd.tags.process", Meaning::ProcessTags),
+    ("_sampling_priority_v1", Meaning::Priority),
+    ("_dd.origin", Meaning::Origin),
+    ("_dd.p.tid", Meaning::TraceIdHigh),
+    ("_dd.p.dm", Meaning::DecisionMaker),
+    ("_top_level", Meaning::TopLevel),
+    ("_dd.top_level", Meaning::ClientTopLevel),
+    ("_dd.measured", Meaning::Measured),
+    ("_dd.partial_version", Meaning::PartialVersion),
+    ("_sample_rate", Meaning::SampleRate),
+    ("_dd1.sr.rapre", Meaning::PreSampleRate),
+    ("_dd.agent_psr", Meaning::AgentSampleRate),
+    ("_dd.rule_psr", Meaning::RuleSampleRate),
+    ("_sampling_priority_rate_v1", Meaning::PrioritySampleRate),
+    ("http.status_code", Meaning::HttpStatus),
+    ("http.response.status_code", Meaning::HttpResponseStatus),
+    ("rpc.grpc.status_code", Meaning::GrpcStatus(0)),
+    ("grpc.code", Meaning::GrpcStatus(1)),
+    ("rpc.grpc.status.code", Meaning::GrpcStatus(2)),
+    ("grpc.status.code", Meaning::GrpcStatus(3)),
+    ("peer.service", Meaning::PeerService),
+    ("_dd.base_service", Meaning::BaseService),
+    ("_dd.svc_src", Meaning::ServiceSource),
+    ("error.message", Meaning::ErrorMessage),
+    ("error.msg", Meaning::ErrorMessage),
+    ("error.type", Meaning::ErrorType),
+];
+
+impl Keys {
+    /// The fixed keys, and those of the lists: peer tags, primary tags, and the span tags by their index.
+    pub fn new<'a>(
+        peer: impl IntoIterator<Item = &'a str>,
+        primary: impl IntoIterator<Item = &'a str>,
+        span_tags: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let mut classes: HashMap<Box<[u8]>, Class, RandomState> = HashMap::default();
+        for (key, meaning) in MEANINGS {
+            classes.entry(key.as_bytes().into()).or_default().meaning = meaning;
+        }
+        for key in peer {
+            classes.entry(key.as_bytes().into()).or_default().is_peer = true;
+        }
+        for key in primary {
+            classes.entry(key.as_bytes().into()).or_default().is_primary = true;
+        }
+        for (number, key) in (1..).zip(span_tags.into_iter().take(SPAN_TAGS_MAX)) {
+            classes.entry(key.as_bytes().into()).or_default().span_tag = number;
+        }
+        Self { classes }
+    }
+
+    /// The class of `key`.
+    pub fn class(&self, key: &[u8]) -> Class {
+        self.classes.get(key).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Keys, Meaning};
+
+    #[test]
+    fn a_key_can_be_on_several_lists() {
+        let keys = Keys::new(["peer.service", "db.name"], ["team"], ["team", "env"]);
+        let peer = keys.class(b"peer.service");
+        assert!(peer.is_peer && peer.meaning == Meaning::PeerService);
+        let env = keys.class(b"env");
+        assert_eq!((env.meaning, env.span_tag), (Meaning::Env, 2));
+        assert!(keys.class(b"team").is_primary && keys.class(b"team").span_tag == 1);
+        assert!(keys.class(b"nobody.looks").is_none());
+    }
+}

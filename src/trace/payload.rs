@@ -1,0 +1,217 @@
+//! Payloads under construction: one table and one run of chunks for each distinct set of payload-level values, and the message around them.
+
+use std::ops::Range;
+
+use crate::ledger::Counts;
+use crate::trace::strings::Ref;
+use crate::trace::table::Table;
+use crate::trace::{encode, wire};
+
+/// The values that a tracer payload has for all its chunks. Bodies whose values are equal share one payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// The container the tracer runs in.
+    pub container_id: &'a str,
+    /// The tracer's language.
+    pub lang: &'a str,
+    /// That language's version.
+    pub lang_version: &'a str,
+    /// The tracer's version.
+    pub tracer_version: &'a str,
+    /// `env`.
+    pub env: &'a str,
+    /// Host.
+    pub hostname: &'a str,
+    /// `version`.
+    pub app_version: &'a str,
+    /// Attribute `_dd.git.commit.sha`.
+    pub git_commit_sha: &'a str,
+    /// Attribute `_dd.apm_mode`.
+    pub apm_mode: &'a str,
+    /// Attribute `_dd.tags.process`.
+    pub process_tags: &'a str,
+}
+
+const HEAD_VALUES: usize = 10;
+
+impl<'a> Head<'a> {
+    fn values(&self) -> [&'a str; HEAD_VALUES] {
+        [
+            self.container_id,
+            self.lang,
+            self.lang_version,
+            self.tracer_version,
+            self.env,
+            self.hostname,
+            self.app_version,
+            self.git_commit_sha,
+            self.apm_mode,
+            self.process_tags,
+        ]
+    }
+}
+
+/// The tags of the payload's own fields for the first values of [`Head::values`]; the rest are attributes.
+const FIELD_TAGS: [u8; 7] = [0x10, 0x18, 0x20, 0x28, 0x38, 0x40, 0x48];
+const ATTRIBUTE_KEYS: [&str; 3] = ["_dd.git.commit.sha", "_dd.apm_mode", "_dd.tags.process"];
+
+/// A tracer payload under construction.
+#[derive(Debug, Default)]
+pub struct Payload {
+    head: [String; HEAD_VALUES],
+    /// Its string table.
+    pub table: Table,
+    /// Its chunks, encoded.
+    pub chunks: Vec<u8>,
+    /// What is in it.
+    pub counts: Counts,
+    /// The numbers of strings that we add to spans.
+    pub own: OwnKeys,
+}
+
+/// The numbers of the strings that we add to spans ourselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnKeys {
+    /// `_top_level`.
+    pub top_level: Ref,
+    /// `_dd.convertedv1`.
+    pub converted: Ref,
+}
+
+/// Memory that an emptied payload keeps for its next use.
+const KEPT_CHUNK_BYTES_MAX: usize = 4 << 20;
+
+impl Payload {
+    /// Starts anew for `head`.
+    fn begin(&mut self, head: &Head<'_>) {
+        self.table.clear();
+        self.chunks.clear();
+        self.chunks.shrink_to(KEPT_CHUNK_BYTES_MAX);
+        self.counts = Counts::default();
+        for (own, value) in self.head.iter_mut().zip(head.values()) {
+            own.clear();
+            own.push_str(value);
+        }
+        self.own = OwnKeys {
+            top_level: self.table.strings.intern(b"_top_level"),
+            converted: self.table.strings.intern(b"_dd.convertedv1"),
+        };
+    }
+
+    fn is_for(&self, head: &Head<'_>) -> bool {
+        self.head.iter().zip(head.values()).all(|(own, value)| own == value)
+    }
+
+    /// Bytes that it would have on the wire, uncompressed.
+    pub fn encoded_bytes(&self) -> usize {
+        self.table.strings.encoded().len() + self.chunks.len()
+    }
+
+    /// Appends it as a field of the agent payload.
+    fn encode(&mut self, out: &mut Vec<u8>) {
+        let mut rest = Vec::with_capacity(256);
+        for (value, tag) in self.head.iter().zip(FIELD_TAGS) {
+            wire::number(&mut rest, tag, u64::from(self.table.strings.intern(value.as_bytes())));
+        }
+        for (key, value) in ATTRIBUTE_KEYS.iter().zip(self.head.iter().skip(FIELD_TAGS.len())) {
+            if !value.is_empty() {
+                let key = self.table.strings.intern(key.as_bytes());
+                let value = self.table.strings.intern(value.as_bytes());
+                encode::text_entry(&mut rest, 0x52, key, value);
+            }
+        }
+        let strings = self.table.strings.encoded();
+        out.push(0x5a);
+        wire::varint(out, (strings.len() + rest.len() + self.chunks.len()) as u64);
+        out.extend_from_slice(strings);
+        out.extend_from_slice(&rest);
+        out.extend_from_slice(&self.chunks);
+    }
+}
+
+/// What an agent payload says beside its tracer payloads.
+#[derive(Clone, Copy, Debug)]
+pub struct Agent<'a> {
+    /// The agent's host.
+    pub hostname: &'a str,
+    /// The agent's env.
+    pub env: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// The rate that the priority sampler aims at.
+    pub target_tps: f64,
+    /// The rate that the errors sampler aims at.
+    pub errors_tps: f64,
+}
+
+/// The place of a tracer payload in the agent payload, and what is in it.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// Its field, tag and length included.
+    pub bytes: Range<usize>,
+    /// What is in it.
+    pub counts: Counts,
+}
+
+/// Payloads under construction at once; with more, all leave.
+pub const PAYLOADS_OPEN_MAX: usize = 16;
+
+/// The payloads that will leave together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    open: Vec<Payload>,
+    spare: Vec<Payload>,
+}
+
+impl Batch {
+    /// The index of the payload for `head`, which is opened if there is none; nothing where too many are open.
+    pub fn payload(&mut self, head: &Head<'_>) -> Option<usize> {
+        if let Some(index) = self.open.iter().position(|payload| payload.is_for(head)) {
+            return Some(index);
+        }
+        if self.open.len() >= PAYLOADS_OPEN_MAX {
+            return None;
+        }
+        let mut payload = self.spare.pop().unwrap_or_default();
+        payload.begin(head);
+        self.open.push(payload);
+        Some(self.open.len() - 1)
+    }
+
+    /// A payload that is open.
+    pub fn open(&mut self, index: usize) -> &mut Payload {
+        &mut self.open[index]
+    }
+
+    /// Bytes that all payloads would have on the wire, uncompressed.
+    pub fn encoded_bytes(&self) -> usize {
+        self.open.iter().map(Payload::encoded_bytes).sum()
+    }
+
+    /// Whether no payload has a chunk.
+    pub fn is_empty(&self) -> bool {
+        self.open.iter().all(|payload| payload.chunks.is_empty())
+    }
+
+    /// Appends the whole as an agent payload to `out`, empties the batch and says what was in it.
+    pub fn encode(&mut self, agent: &Agent<'_>, out: &mut Vec<u8>) -> Vec<Encoded> {
+        let mut encoded = Vec::with_capacity(self.open.len());
+        wire::bytes(out, 0x0a, agent.hostname.as_bytes());
+        wire::bytes(out, 0x12, agent.env.as_bytes());
+        wire::bytes(out, 0x3a, agent.version.as_bytes());
+        wire::double(out, 0x41, agent.target_tps);
+        wire::double(out, 0x49, agent.errors_tps);
+        for mut payload in self.open.drain(..) {
+            if !payload.chunks.is_empty() {
+                let from = out.len();
+                payload.encode(out);
+                encoded.push(Encoded { bytes: from..out.len(), counts: payload.counts });
+            }
+            // One spare is enough: an app has one tracer, and memory of rare ones is given back.
+            if self.spare.is_empty() {
+                self.spare.push(payload);
+            }
+        }
+        encoded
+    }
+}
