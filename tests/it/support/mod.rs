@@ -9,4 +9,5 @@
 pub mod authority;
 pub mod connect_proxy;
 pub mod decoded;
+pub mod lines;
 pub mod recorder;
