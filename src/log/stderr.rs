@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 
 use crate::limits::LOG_LINE_BYTES_MAX;
 
-const FD: RawFd = libc::STDERR_FILENO;
-
 /// How long a writer waits for another one: each holds the lock for one system call that does not block.
 const TURN_WAIT: Duration = Duration::from_millis(2);
 
@@ -29,6 +27,8 @@ enum Sink {
 }
 
 struct Stderr {
+    /// 2, but in tests.
+    fd: RawFd,
     sink: Sink,
     /// The last write ended in the middle of a line, so the next one begins with a line feed.
     torn: bool,
@@ -36,36 +36,32 @@ struct Stderr {
 
 fn stderr() -> &'static Mutex<Stderr> {
     static STDERR: OnceLock<Mutex<Stderr>> = OnceLock::new();
-    STDERR.get_or_init(|| Mutex::new(Stderr { sink: open(), torn: false }))
-}
-
-fn open() -> Sink {
-    let path = "/proc/self/fd/2";
-    let Ok(kind) = std::fs::metadata(path).map(|metadata| metadata.file_type()) else {
-        return Sink::Shared;
-    };
-    if kind.is_socket() {
-        return Sink::Socket;
-    }
-    if !kind.is_fifo() && !kind.is_char_device() {
-        return Sink::Shared;
-    }
-    let mut options = OpenOptions::new();
-    match options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path) {
-        Ok(file) => Sink::Own(file),
-        Err(_) => Sink::Shared,
-    }
+    STDERR.get_or_init(|| Mutex::new(Stderr::of(libc::STDERR_FILENO)))
 }
 
 impl Stderr {
+    fn of(fd: RawFd) -> Self {
+        let path = format!("/proc/self/fd/{fd}");
+        let sink = match std::fs::metadata(&path).map(|metadata| metadata.file_type()) {
+            Ok(kind) if kind.is_socket() => Sink::Socket,
+            Ok(kind) if kind.is_fifo() || kind.is_char_device() => {
+                let mut options = OpenOptions::new();
+                options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+                options.open(&path).map_or(Sink::Shared, Sink::Own)
+            }
+            _ => Sink::Shared,
+        };
+        Self { fd, sink, torn: false }
+    }
+
     /// Writes what fits now of `bytes`, at most a page of it. `WouldBlock` where nothing does.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let page = bytes.get(..LOG_LINE_BYTES_MAX).unwrap_or(bytes);
         match &mut self.sink {
             // A pipe that nobody reads would answer with SIGPIPE, which poll tells beforehand.
             Sink::Own(file) if is_writable(file.as_raw_fd()) => file.write(page),
-            Sink::Socket if is_writable(FD) => send(page),
-            Sink::Shared if is_writable(FD) => write_shared(page),
+            Sink::Socket if is_writable(self.fd) => send(self.fd, page),
+            Sink::Shared if is_writable(self.fd) => write_shared(self.fd, page),
             _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -99,18 +95,18 @@ fn is_writable(fd: RawFd) -> bool {
         && poll.revents & libc::POLLOUT != 0
 }
 
-fn send(bytes: &[u8]) -> io::Result<usize> {
+fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     #[expect(unsafe_code, reason = "fd 2 as a socket")]
     // SAFETY: the pointer and the length are of one slice.
-    let sent = unsafe { libc::send(FD, bytes.as_ptr().cast(), bytes.len(), flags) };
+    let sent = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-fn write_shared(bytes: &[u8]) -> io::Result<usize> {
+fn write_shared(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     #[expect(unsafe_code, reason = "std's stderr locks, and writes until all is out")]
     // SAFETY: the pointer and the length are of one slice.
-    let written = unsafe { libc::write(FD, bytes.as_ptr().cast(), bytes.len()) };
+    let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
@@ -165,7 +161,7 @@ pub fn columns() -> Option<usize> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     #[expect(unsafe_code, reason = "no wrapper for TIOCGWINSZ")]
     // SAFETY: the request writes one winsize, to which the pointer points.
-    let status = unsafe { libc::ioctl(FD, libc::TIOCGWINSZ, &raw mut size) };
+    let status = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
     (status == 0 && size.ws_col > 0).then(|| usize::from(size.ws_col))
 }
 
@@ -179,4 +175,102 @@ pub(super) fn allow_colour(allowed: bool) {
 /// Whether text for stderr may have colours.
 pub fn colour() -> bool {
     COLOUR.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, Write};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
+
+    use super::{Sink, Stderr};
+    use crate::limits::LOG_LINE_BYTES_MAX;
+
+    /// Writes lines until one does not fit, and says how many did. It must not have waited for any.
+    fn fill(stderr: &mut Stderr) -> usize {
+        let line = [b"x".repeat(99), b"\n".to_vec()].concat();
+        let start = Instant::now();
+        let lines = (0..100_000).take_while(|_| stderr.line(&line)).count();
+        assert!(start.elapsed() < Duration::from_secs(5));
+        lines
+    }
+
+    #[test]
+    fn a_full_pipe_skips_lines_and_takes_them_again_later() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut stderr = Stderr::of(writer.as_raw_fd());
+        assert!(matches!(stderr.sink, Sink::Own(_)));
+        let lines = fill(&mut stderr);
+        assert!(lines > 100, "{lines}");
+        assert!(!stderr.line(b"skipped\n"));
+        let mut taken = vec![0; lines * 100];
+        reader.read_exact(&mut taken).unwrap();
+        assert!(stderr.line(b"again\n"));
+        drop((writer, stderr));
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "again\n");
+    }
+
+    #[test]
+    fn our_flag_does_not_reach_the_description_that_the_app_has() {
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let _stderr = Stderr::of(writer.as_raw_fd());
+        let flags = nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_GETFL).unwrap();
+        assert_eq!(flags & libc::O_NONBLOCK, 0);
+    }
+
+    #[test]
+    fn a_pipe_that_cannot_be_opened_again_is_polled() {
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let mut stderr = Stderr { fd: writer.as_raw_fd(), sink: Sink::Shared, torn: false };
+        let lines = fill(&mut stderr);
+        assert!(lines > 100, "{lines}");
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_silent() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut stderr = Stderr::of(writer.as_raw_fd());
+        drop(reader);
+        assert!(!stderr.line(b"lost\n"));
+    }
+
+    #[test]
+    fn a_line_that_was_torn_is_ended_first() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut stderr = Stderr::of(ours.as_raw_fd());
+        assert!(matches!(stderr.sink, Sink::Socket));
+        let lines = fill(&mut stderr);
+        assert!(lines > 10, "{lines}");
+        stderr.torn = true;
+        theirs.set_nonblocking(true).unwrap();
+        let mut sink = [0; 65_536];
+        while theirs.read(&mut sink).is_ok_and(|read| read > 0) {}
+        assert!(stderr.line(b"whole\n"));
+        let mut rest = Vec::new();
+        assert!(theirs.read_to_end(&mut rest).is_err());
+        assert_eq!(rest, b"\nwhole\n");
+    }
+
+    #[test]
+    fn a_file_is_written_where_the_app_has_come_to() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"app\n").unwrap();
+        let mut stderr = Stderr::of(file.as_raw_fd());
+        assert!(stderr.line(b"ours\n"));
+        file.write_all(b"app\n").unwrap();
+        file.rewind().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "app\nours\napp\n");
+    }
+
+    #[test]
+    fn one_write_is_at_most_a_page() {
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let mut stderr = Stderr::of(writer.as_raw_fd());
+        assert_eq!(stderr.write(&[b'x'; 3 * LOG_LINE_BYTES_MAX]).unwrap(), LOG_LINE_BYTES_MAX);
+    }
 }
