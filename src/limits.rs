@@ -36,6 +36,9 @@ pub const QUEUE_BYTES_MIN: usize = 4 * 1024 * 1024;
 /// Sends under way at once to one endpoint (the agent's default of 5 connections).
 pub const SENDS_IN_FLIGHT_MAX: usize = 5;
 
+/// Bytes of spans that wait to be shown. Above it further ones are not shown.
+pub const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Bytes of one line on stderr, its line feed included: what a pipe takes in one piece (`man 7 pipe`, `PIPE_BUF`).
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::ledger::Ledger;
 
-pub use stderr::{colour, columns, is_terminal, write_until};
+pub use stderr::{colour, columns, is_terminal, write_all};
 pub use text::escape;
 
 /// How much is said. A line is written where its level is at least as grave as the one set.

@@ -66,6 +66,15 @@ impl Stderr {
         }
     }
 
+    /// Writes what fits of some lines, and remembers where that ended.
+    fn page(&mut self, lines: &[u8]) -> io::Result<usize> {
+        let written = self.write(lines)?;
+        self.torn = lines
+            .get(..written)
+            .is_some_and(|lines| lines.last().is_some_and(|&last| last != b'\n'));
+        Ok(written)
+    }
+
     /// Writes a whole line or nothing of it, but for a terminal or socket that takes only a part.
     fn line(&mut self, line: &[u8]) -> bool {
         if self.torn {
@@ -128,23 +137,22 @@ pub(super) fn write_line(line: &[u8]) -> bool {
     with(|stderr| stderr.line(line)).unwrap_or(false)
 }
 
-/// Writes `text` (whole lines) at the pace of stderr, until `until` at the latest. It waits between the writes, never in one, and not while
-/// it holds stderr, so lines of the log come through. For the viewer, which has a thread of its own to wait on. False where a part was left.
-pub fn write_until(text: &str, until: Instant) -> bool {
+/// Writes `text` (whole lines) at the pace of stderr, for the viewer, which has a thread of its own to wait on: `give_up` is asked now and then
+/// while nothing goes through, with the time since something did. It waits between the writes, never in one, and not while it holds stderr, so
+/// lines of the log come through. False where a part was left.
+pub fn write_all(text: &str, mut give_up: impl FnMut(Duration) -> bool) -> bool {
     const PACE: Duration = Duration::from_millis(5);
-    let mut rest = text.as_bytes();
+    let (mut rest, mut moved) = (text.as_bytes(), Instant::now());
     while !rest.is_empty() {
         // Whole lines where they fit, so that the app's own lines come between ours and not into them.
         let page = rest.get(..LOG_LINE_BYTES_MAX).unwrap_or(rest);
         let end = page.iter().rposition(|&byte| byte == b'\n').map_or(page.len(), |at| at + 1);
         let page = page.get(..end).unwrap_or(page);
-        match with(|stderr| stderr.write(page)) {
+        match with(|stderr| stderr.page(page)) {
             Some(Ok(written)) => {
-                rest = rest.get(written..).unwrap_or_default();
-                let torn = written < page.len();
-                let _ = with(|stderr| stderr.torn = torn);
+                (rest, moved) = (rest.get(written..).unwrap_or_default(), Instant::now())
             }
-            _ if Instant::now() >= until => return false,
+            _ if give_up(moved.elapsed()) => return false,
             _ => std::thread::sleep(PACE),
         }
     }

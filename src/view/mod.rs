@@ -1,4 +1,19 @@
 //! Traces for a person without an account: every trace as a tree on stderr.
+//!
+//! The data plane hands spans to a [`Tap`], which never waits; a thread of its own gathers the chunks of a trace, lays them out (`tree`,
+//! `render`) and writes them at the pace of the terminal.
+
+mod queue;
+mod render;
+#[cfg(test)]
+mod tests;
+mod text;
+mod thread;
+mod tree;
+
+pub use queue::Tap;
+pub use render::render;
+pub use thread::{Viewer, start};
 
 /// What the viewer shows of one span. Owned, because it leaves the data plane; made only where the viewer is on.
 #[derive(Clone, Debug, Default, PartialEq)]
