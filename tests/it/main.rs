@@ -10,5 +10,8 @@
     reason = "a test fails by a panic, and its parts are not an interface"
 )]
 
+mod docker;
+mod real_node;
+mod real_python;
 mod relay;
 mod support;
