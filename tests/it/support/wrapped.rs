@@ -151,7 +151,7 @@ impl Wrapped {
 impl Drop for Wrapped {
     fn drop(&mut self) {
         // The group, since an app outlives a wrapper that is killed. When all of it is gone already, this is an error of no interest.
-        drop(killpg(self.pid(), Signal::SIGKILL));
+        killpg(self.pid(), Signal::SIGKILL).ok();
         drop(self.child.wait());
     }
 }
