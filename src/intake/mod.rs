@@ -1,12 +1,29 @@
 //! Bytes in from tracers: the HTTP server on port 8126 and on the unix socket, its limits, its routes and its answers.
+//!
+//! `listen` binds before the app is spawned. `serve` accepts and, at the end, hands over to `drain`; each `connection` is a task of hyper's,
+//! all on one thread. `room` knows them all and bounds their number and their time; `body` bounds their bytes. A request goes to the `desk`,
+//! which finds its `route`, reads its `headers` and its `body` and gives it to `traces`, where the pipeline takes it before the `answer`.
+//! No answer waits for the network, the relay or stderr.
 
+mod answer;
+mod body;
+mod connection;
+mod desk;
+mod drain;
+mod headers;
+mod info;
 mod listen;
+mod room;
+mod route;
+mod serve;
+mod traces;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use listen::{Listeners, bind};
+pub use serve::serve;
 
 /// Where and how the intake listens.
 #[derive(Clone, Debug)]

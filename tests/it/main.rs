@@ -10,8 +10,9 @@
     reason = "a test fails by a panic, and its parts are not an interface"
 )]
 
-mod docker;
-mod real_node;
-mod real_python;
+mod intake_drain;
+mod intake_limits;
+mod intake_mutations;
+mod intake_routes;
 mod relay;
 mod support;

@@ -6,12 +6,11 @@
     reason = "not every test uses every part, and `pub` is shorter than `pub(crate)`"
 )]
 
-pub mod arrived;
 pub mod authority;
+pub mod bodies;
 pub mod connect_proxy;
 pub mod decoded;
+pub mod http;
 pub mod lines;
 pub mod recorder;
-pub mod tee;
-pub mod traced;
-pub mod wrapped;
+pub mod running_intake;

@@ -1,0 +1,313 @@
+//! Who is connected, what each connection is at, and the passes that end what takes too long.
+//!
+//! Nothing here reads a clock: a pass adds one to the age of everything that waits. A container that is frozen for minutes and thawed
+//! (as Cloud Run does between requests) thus finds its connections as old as they were, and a request needs no timer of its own.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+use tokio::sync::Notify;
+
+use crate::intake::body::Bodies;
+
+/// Passes over requests in progress per receive timeout: a sender gets the timeout and at most a tenth more.
+const PASSES_PER_TIMEOUT: u32 = 10;
+
+/// Passes without a byte after which a stalled body is given up while others wait for its space.
+const STALLED_PASSES: u32 = 2;
+
+/// Between two passes over idle connections and spare buffers.
+const IDLE_PASS: Duration = Duration::from_secs(10);
+
+/// Passes after which an idle connection is closed: a minute. (The agent: 5 s; every tracer flushes at least every 10.)
+const IDLE_PASSES: u32 = 6;
+
+/// What a connection is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Between requests.
+    Idle,
+    /// A head has begun to arrive.
+    Head,
+    /// A body is arriving.
+    Body,
+    /// A body waits for others to make space: the sender cannot help it, so its time stands still.
+    Waiting,
+}
+
+/// What somebody else wants of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Nothing.
+    Stay,
+    /// To end when what it is at is done; at once where it is idle.
+    Close,
+    /// To end now.
+    Abort,
+}
+
+/// One connection, as the others see it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Different for every connection.
+    pub(super) number: u64,
+    /// The socket, for a look at what has arrived.
+    pub(super) socket: RawFd,
+    phase: Cell<Phase>,
+    /// Passes since the phase began.
+    age: Cell<u32>,
+    /// When it became idle, in the room's own counting.
+    idle_since: Cell<u64>,
+    /// Passes since bytes moved.
+    still: Cell<u32>,
+    /// Grows whenever bytes move.
+    moves: Cell<u64>,
+    is_late: Cell<bool>,
+    wish: Cell<Wish>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Entry {
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.age.set(0);
+        self.still.set(0);
+    }
+
+    /// The body belongs to the request whose head came before: its time runs on.
+    pub(super) fn enter_body(&self) {
+        self.phase.set(Phase::Body);
+    }
+
+    /// Bytes moved.
+    pub(super) fn moved(&self) {
+        self.still.set(0);
+        self.moves.set(self.moves.get().wrapping_add(1));
+    }
+
+    pub(super) fn moves(&self) -> u64 {
+        self.moves.get()
+    }
+
+    /// Whether the body has taken too long.
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late.get()
+    }
+
+    pub(super) fn wish(&self) -> Wish {
+        self.wish.get()
+    }
+
+    /// Whether bytes wait in the socket. Asked of the kernel, because the event loop may not have heard of them yet.
+    pub(super) fn has_arrived(&self) -> bool {
+        loop {
+            match recv(self.socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+                Ok(bytes) => return bytes > 0,
+                Err(Errno::EINTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Says what is wanted, and wakes the connection to it.
+    pub(super) fn ask(&self, wish: Wish) {
+        if self.wish.get() != Wish::Abort {
+            self.wish.set(wish);
+        }
+        self.wake();
+    }
+
+    /// Remembers whom to wake.
+    pub(super) fn remember(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        match &*known {
+            Some(known) if known.will_wake(waker) => {}
+            _ => *known = Some(waker.clone()),
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// One pass over a request in progress.
+    fn pass(&self, is_short: bool) {
+        let phase = self.phase.get();
+        if matches!(phase, Phase::Idle | Phase::Waiting) {
+            return;
+        }
+        self.age.set(self.age.get() + 1);
+        self.still.set(self.still.get() + 1);
+        let is_stalled = is_short && phase == Phase::Body && self.still.get() > STALLED_PASSES;
+        if self.age.get() > PASSES_PER_TIMEOUT || is_stalled {
+            match phase {
+                // Without a head there is no request to answer: the agent closes such a connection without a word.
+                Phase::Head => self.ask(Wish::Abort),
+                _ => {
+                    self.is_late.set(true);
+                    self.wake();
+                }
+            }
+        }
+    }
+}
+
+/// All connections.
+#[derive(Debug)]
+pub(super) struct Room {
+    entries: RefCell<Vec<Rc<Entry>>>,
+    connections_max: usize,
+    next_number: Cell<u64>,
+    /// How often a connection has become idle.
+    rests: Cell<u64>,
+    acceptor: RefCell<Option<Waker>>,
+    /// Whether the passes over requests in progress run.
+    is_watching: Cell<bool>,
+    watch: Notify,
+    arrived: Notify,
+}
+
+impl Room {
+    pub(super) fn new(connections_max: usize) -> Self {
+        Self {
+            entries: RefCell::new(Vec::new()),
+            connections_max: connections_max.max(1),
+            next_number: Cell::new(0),
+            rests: Cell::new(0),
+            acceptor: RefCell::new(None),
+            is_watching: Cell::new(false),
+            watch: Notify::new(),
+            arrived: Notify::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// A new connection.
+    pub(super) fn enter(&self, socket: RawFd) -> Rc<Entry> {
+        let number = self.next_number.get();
+        self.next_number.set(number + 1);
+        let entry = Rc::new(Entry {
+            number,
+            socket,
+            phase: Cell::new(Phase::Idle),
+            age: Cell::new(0),
+            idle_since: Cell::new(self.rests.get()),
+            still: Cell::new(0),
+            moves: Cell::new(0),
+            is_late: Cell::new(false),
+            wish: Cell::new(Wish::Stay),
+            waker: RefCell::new(None),
+        });
+        self.entries.borrow_mut().push(Rc::clone(&entry));
+        self.arrived.notify_one();
+        entry
+    }
+
+    /// The connection has nothing to do any more.
+    pub(super) fn rest(&self, entry: &Entry) {
+        entry.enter(Phase::Idle);
+        entry.idle_since.set(self.rests.get());
+        self.rests.set(self.rests.get() + 1);
+    }
+
+    /// The connection has ended.
+    pub(super) fn leave(&self, entry: &Entry) {
+        let mut entries = self.entries.borrow_mut();
+        if let Some(at) = entries.iter().position(|other| other.number == entry.number) {
+            entries.swap_remove(at);
+        }
+        if let Some(waker) = self.acceptor.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// Looks at every connection. `look` may ask things of them; none leaves meanwhile.
+    pub(super) fn each(&self, mut look: impl FnMut(&Entry)) {
+        for entry in self.entries.borrow().iter() {
+            look(entry);
+        }
+    }
+
+    /// Whether another connection may come in. Where it may not, the connection that has been idle longest is asked to leave, and `waker`
+    /// is woken when somebody has left.
+    pub(super) fn has_space(&self, waker: &Waker) -> bool {
+        if self.len() < self.connections_max {
+            return true;
+        }
+        self.close_longest_idle();
+        *self.acceptor.borrow_mut() = Some(waker.clone());
+        false
+    }
+
+    /// Asks the connection that has been idle longest to leave.
+    pub(super) fn close_longest_idle(&self) {
+        let entries = self.entries.borrow();
+        let is_asked = entries.iter().any(|entry| entry.wish() != Wish::Stay);
+        if is_asked {
+            return;
+        }
+        let idle =
+            entries.iter().filter(|entry| entry.phase() == Phase::Idle && !entry.has_arrived());
+        if let Some(entry) = idle.min_by_key(|entry| (entry.idle_since.get(), entry.number)) {
+            entry.ask(Wish::Close);
+        }
+    }
+
+    /// A request is in progress: the passes have to run.
+    pub(super) fn watch(&self) {
+        if !self.is_watching.replace(true) {
+            self.watch.notify_one();
+        }
+    }
+
+    /// The passes over requests in progress. They stop when a pass finds none, so that an idle process is not woken.
+    pub(super) async fn watch_requests(&self, receive_timeout: Duration, bodies: &Bodies) {
+        let pause = (receive_timeout / PASSES_PER_TIMEOUT).max(Duration::from_millis(1));
+        loop {
+            self.watch.notified().await;
+            while self.is_watching.get() {
+                tokio::time::sleep(pause).await;
+                let is_short = bodies.is_short();
+                let mut in_progress = 0;
+                self.each(|entry| {
+                    in_progress += usize::from(entry.phase() != Phase::Idle);
+                    entry.pass(is_short);
+                });
+                self.is_watching.set(in_progress > 0);
+            }
+        }
+    }
+
+    /// The passes over idle connections and spare buffers. They rest while there is neither.
+    pub(super) async fn watch_idle(&self, bodies: &Bodies) {
+        loop {
+            if self.len() == 0 && !bodies.has_spare() {
+                self.arrived.notified().await;
+            }
+            tokio::time::sleep(IDLE_PASS).await;
+            bodies.free_spare();
+            self.each(|entry| {
+                if entry.phase() == Phase::Idle {
+                    entry.age.set(entry.age.get() + 1);
+                    if entry.age.get() > IDLE_PASSES {
+                        entry.ask(Wish::Close);
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Bodies that are almost right: whatever they are, the intake answers with a word that is not 5xx, and the next body is taken.
+
+use crate::support::bodies;
+use crate::support::http::{Client, MSGPACK};
+use crate::support::running_intake::RunningIntake;
+
+/// Random changes to a body: bytes changed, taken out, put in, cut off, or one piece repeated.
+fn mutate(random: &mut fastrand::Rng, body: &mut Vec<u8>) {
+    for _ in 0..random.usize(1..6) {
+        if body.is_empty() {
+            body.push(random.u8(..));
+        }
+        let at = random.usize(..body.len());
+        match random.u8(..6) {
+            0 => body[at] = random.u8(..),
+            1 => body[at] ^= 1 << random.u8(..8),
+            2 => drop(body.drain(at..(at + random.usize(..9)).min(body.len()))),
+            3 => body.insert(
+                at,
+                *random.choice(&[0xc0, 0xc1, 0xcb, 0xdd, 0xdf, 0xdb, 0x80, 0x90, 0xff]).unwrap(),
+            ),
+            4 => body.truncate(at),
+            _ => {
+                let piece = body[at..(at + 40).min(body.len())].to_vec();
+                body.splice(at..at, piece);
+            }
+        }
+    }
+}
+
+fn check(path: &str, media: &str, body: &[u8], rounds: u32, seed: u64) {
+    let intake = RunningIntake::new();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut client = Client::tcp(intake.address);
+    let before = resident_bytes();
+    for round in 0..rounds {
+        let mut body = body.to_vec();
+        mutate(&mut random, &mut body);
+        let answer = client.ask("POST", path, &[("Content-Type", media)], &body);
+        assert!(
+            matches!(answer.status, 200 | 400 | 404 | 413 | 415),
+            "{path} seed {seed} round {round}: {answer:?}"
+        );
+    }
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 200_000_000, "{path}: {grown} bytes more");
+    let answer = client.ask("POST", "/v0.4/traces", &[MSGPACK], &bodies::v04(1, 1));
+    assert_eq!(answer.status, 200);
+    let shed = intake.ledger.spans.read().shed[pillion::ledger::Shed::Fault as usize];
+    assert_eq!(shed, 0, "{path} seed {seed}: a body made the pipeline panic");
+}
+
+/// The memory of this process (of all tests that run beside this one, so a bound can only be coarse).
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+#[test]
+fn almost_right_v04_bodies() {
+    check("/v0.4/traces", "application/msgpack", &bodies::v04(2, 3), 4000, 1);
+}
+
+#[test]
+fn almost_right_v05_bodies() {
+    check("/v0.5/traces", "application/msgpack", &bodies::v05(), 4000, 2);
+}
+
+#[test]
+fn almost_right_json_bodies() {
+    let body = br#"[[{"service":"a","name":"b","resource":"c","trace_id":1,"span_id":2,"start":3,"duration":4,"meta":{"k":"v"},"metrics":{"m":1.5}}]]"#;
+    check("/v0.3/traces", "application/json", body, 4000, 4);
+}
+
+#[test]
+fn bodies_that_claim_to_be_huge_take_no_memory() {
+    let intake = RunningIntake::new();
+    let mut client = Client::tcp(intake.address);
+    for head in [
+        &b"\xdd\xff\xff\xff\xff"[..],
+        b"\x91\xdd\xff\xff\xff\xff",
+        b"\x91\x91\xdf\xff\xff\xff\xff",
+        b"\x91\x91\x81\xdb\xff\xff\xff\xff",
+    ] {
+        for path in ["/v0.4/traces", "/v0.5/traces"] {
+            assert_eq!(client.ask("POST", path, &[MSGPACK], head).status, 400, "{path} {head:x?}");
+        }
+    }
+    let deep = [0x91; 100_000];
+    assert_eq!(client.ask("POST", "/v0.4/traces", &[MSGPACK], &deep).status, 400);
+}

@@ -1,0 +1,100 @@
+//! Request bodies, made by an encoder that is not the product's.
+
+use rmpv::Value;
+
+fn map(pairs: Vec<(&str, Value)>) -> Value {
+    Value::Map(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect())
+}
+
+fn span(trace: u64, span: u64) -> Value {
+    map(vec![
+        ("service", "shop".into()),
+        ("name", "web.request".into()),
+        ("resource", format!("GET /items/{}", span % 7).into()),
+        ("type", "web".into()),
+        ("trace_id", trace.into()),
+        ("span_id", (trace * 1000 + span).into()),
+        ("parent_id", if span == 1 { 0 } else { trace * 1000 + 1 }.into()),
+        ("start", 1_750_000_000_000_000_000_i64.into()),
+        ("duration", (1_000_000 + span).into()),
+        ("error", 0.into()),
+        (
+            "meta",
+            map(vec![
+                ("http.method", "GET".into()),
+                ("span.kind", "server".into()),
+                ("user", "ünïcode".into()),
+            ]),
+        ),
+        (
+            "metrics",
+            map(vec![("_sampling_priority_v1", Value::F64(1.0)), ("_dd.measured", 1.into())]),
+        ),
+    ])
+}
+
+/// A v0.4 body.
+pub(crate) fn v04(traces: u64, spans_per_trace: u64) -> Vec<u8> {
+    let chunk =
+        |trace| Value::Array((1..=spans_per_trace).map(|number| span(trace, number)).collect());
+    encode(&Value::Array((1..=traces).map(chunk).collect()))
+}
+
+/// A v0.5 body of one trace with one span.
+pub(crate) fn v05() -> Vec<u8> {
+    let strings =
+        ["", "shop", "web.request", "GET /", "web", "http.method", "GET", "_sampling_priority_v1"];
+    let span = Value::Array(vec![
+        1.into(),
+        2.into(),
+        3.into(),
+        77.into(),
+        78.into(),
+        0.into(),
+        1_750_000_000_000_000_000_i64.into(),
+        5.into(),
+        0.into(),
+        Value::Map(vec![(5.into(), 6.into())]),
+        Value::Map(vec![(7.into(), Value::F64(1.0))]),
+        4.into(),
+    ]);
+    let strings = Value::Array(strings.into_iter().map(Value::from).collect());
+    encode(&Value::Array(vec![strings, Value::Array(vec![Value::Array(vec![span])])]))
+}
+
+/// A body of a tracer's own stats, with one group.
+pub(crate) fn stats() -> Vec<u8> {
+    let group = map(vec![
+        ("Service", "shop".into()),
+        ("Name", "web.request".into()),
+        ("Resource", "GET /".into()),
+        ("HTTPStatusCode", 200.into()),
+        ("Type", "web".into()),
+        ("Hits", 3.into()),
+        ("Errors", 0.into()),
+        ("Duration", 3_000_000.into()),
+        ("OkSummary", Value::Binary(Vec::new())),
+        ("ErrorSummary", Value::Binary(Vec::new())),
+        ("TopLevelHits", 3.into()),
+        ("SpanKind", "server".into()),
+    ]);
+    let bucket = map(vec![
+        ("Start", 1_750_000_000_000_000_000_u64.into()),
+        ("Duration", 10_000_000_000_u64.into()),
+        ("Stats", Value::Array(vec![group])),
+    ]);
+    encode(&map(vec![
+        ("Hostname", "".into()),
+        ("Env", "prod".into()),
+        ("Version", "1.0".into()),
+        ("Stats", Value::Array(vec![bucket])),
+        ("Lang", "python".into()),
+        ("Service", "shop".into()),
+    ]))
+}
+
+fn encode(value: &Value) -> Vec<u8> {
+    let mut body = Vec::new();
+    rmpv::encode::write_value(&mut body, value).unwrap();
+    body
+}

@@ -1,0 +1,160 @@
+//! An intake with its pipeline, on a thread of the test's process.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use pillion::intake::{self, Listeners, Settings};
+use pillion::ledger::Ledger;
+use pillion::pipeline::{self, Pipeline};
+use tokio::sync::watch;
+
+/// What a test may want otherwise.
+pub(crate) struct Wanted {
+    pub(crate) receive_timeout: Duration,
+    pub(crate) connections_max: usize,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) socket: Option<PathBuf>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            receive_timeout: Duration::from_secs(5),
+            connections_max: 2000,
+            body_bytes_max: 26_214_400,
+            socket: None,
+        }
+    }
+}
+
+/// A bound intake that nobody serves yet.
+pub(crate) struct BoundIntake {
+    pub(crate) address: SocketAddr,
+    settings: Settings,
+    listeners: Listeners,
+}
+
+/// A running intake. It is stopped when this is dropped.
+pub(crate) struct RunningIntake {
+    pub(crate) address: SocketAddr,
+    pub(crate) ledger: Arc<Ledger>,
+    stop: watch::Sender<Option<Instant>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl BoundIntake {
+    /// Binds a port that is free. Between finding it and binding it somebody else may take it, then another one is tried.
+    pub(crate) fn new(wanted: Wanted) -> Self {
+        for _ in 0..100 {
+            let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .unwrap()
+                .local_addr()
+                .unwrap();
+            let settings = Settings {
+                hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+                port: free.port(),
+                socket: wanted.socket.clone(),
+                enabled: true,
+                receive_timeout: wanted.receive_timeout,
+                connections_max: wanted.connections_max,
+                body_bytes_max: wanted.body_bytes_max,
+            };
+            let (listeners, problems) = intake::bind(&settings);
+            if problems.is_empty() {
+                return Self { address: free, settings, listeners };
+            }
+        }
+        panic!("no port is free");
+    }
+
+    /// Serves. `deadline`: the end is asked for already.
+    pub(crate) fn serve(self, deadline: Option<Instant>) -> RunningIntake {
+        let Self { address, settings, listeners } = self;
+        let (stop, stopped) = watch::channel(deadline);
+        let ledger = Arc::new(Ledger::default());
+        let counted = Arc::clone(&ledger);
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let pipeline = Rc::new(RefCell::new(pipeline(&counted)));
+            tokio::task::LocalSet::new().block_on(
+                &runtime,
+                intake::serve(listeners, &settings, pipeline, counted, stopped),
+            );
+        });
+        RunningIntake { address, ledger, stop, thread: Some(thread) }
+    }
+}
+
+impl RunningIntake {
+    pub(crate) fn new() -> Self {
+        Self::with(Wanted::default())
+    }
+
+    pub(crate) fn with(wanted: Wanted) -> Self {
+        BoundIntake::new(wanted).serve(None)
+    }
+
+    /// Spans that were accepted.
+    pub(crate) fn spans(&self) -> u64 {
+        self.ledger.spans.read().received
+    }
+
+    /// Asks for the end within `time` and waits for it; how long that took.
+    pub(crate) fn stop(&mut self, time: Duration) -> Duration {
+        let start = Instant::now();
+        self.stop.send_replace(Some(start + time));
+        self.join();
+        start.elapsed()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for RunningIntake {
+    fn drop(&mut self) {
+        self.stop.send_replace(Some(Instant::now()));
+        if let Some(thread) = self.thread.take() {
+            // A panic of the intake is a failed test of its own, unless the test fails already.
+            assert!(thread.join().is_ok() || std::thread::panicking(), "the intake panicked");
+        }
+    }
+}
+
+/// A pipeline whose payloads are dropped: what an intake's test looks at is in the ledger.
+fn pipeline(ledger: &Arc<Ledger>) -> Pipeline {
+    Pipeline::new(settings(), Arc::clone(ledger), Box::new(|payload| payload.body), None, now_ns())
+}
+
+fn now_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
+}
+
+fn settings() -> pipeline::Settings {
+    pipeline::Settings {
+        env: "none".to_owned(),
+        hostname: String::new(),
+        span_tags: Vec::new(),
+        target_tps: 10.0,
+        errors_tps: 10.0,
+        stats_by_span_kind: true,
+        peer_tags_aggregation: true,
+        peer_tags: Vec::new(),
+        primary_tags: Vec::new(),
+        stats_disabled: false,
+        component_to_name: false,
+        big_resource: false,
+        flush_interval: Duration::from_secs(1),
+        sending: false,
+    }
+}
