@@ -1,6 +1,6 @@
 //! Sending out: a queue bounded in bytes, compression, requests, retries. It knows bytes, an endpoint and counts; what a span is it does not.
 //!
-//! A payload goes `push` → [`queue`] (as it is) → the relay's one thread, [`run`] → [`pack`] (compressed, back into the queue) →
+//! A payload goes `push` → [`queue`] (as it is; [`held`] is what is in it) → the relay's one thread, [`run`] → [`pack`] (compressed, back into the queue) →
 //! [`send`] (one request; up to five at once) → [`answer`] (what the answer means) → settled in the queue, which alone counts in the
 //! ledger. [`backoff`] says how long a failed payload waits, [`proxy`] and [`client`] how the intake is reached, [`say`] what a person
 //! is told about it.
@@ -11,6 +11,7 @@
 mod answer;
 mod backoff;
 mod client;
+mod held;
 mod pack;
 mod proxy;
 mod queue;

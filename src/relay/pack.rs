@@ -10,7 +10,7 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::{self, CParameter};
 
 use crate::ledger::Counts;
-use crate::relay::queue::Item;
+use crate::relay::held::Item;
 use crate::relay::{Compression, Kind, Part, Payload};
 
 /// The zstd level of trace payloads. Level 3 takes twice the time and saves nothing on spans.
@@ -18,6 +18,9 @@ const ZSTD_LEVEL: i32 = 1;
 
 /// The binary logarithm of zstd's window. The default of level 1 is slower on payloads of 3 MB and saves nothing.
 const ZSTD_WINDOW_LOG: u32 = 17;
+
+/// The output buffer is given back when it is more than this many times as large as the next body.
+const SCRATCH_FACTOR_MAX: usize = 64;
 
 /// How a body is encoded on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +78,10 @@ impl Packer {
             (_, Compression::None) => Encoding::Identity,
         };
         self.scratch.clear();
+        // After one large payload, small ones should not go on holding its memory.
+        if self.scratch.capacity() / SCRATCH_FACTOR_MAX > payload.body.len() {
+            self.scratch = Vec::new();
+        }
         match encoding {
             Encoding::Zstd => self.zstd(&payload.body)?,
             Encoding::Gzip => {

@@ -16,8 +16,9 @@ use tokio::time::timeout_at;
 
 use crate::ledger::Shed;
 use crate::relay::answer::Outcome;
+use crate::relay::held::{Next, Number, Outgoing};
 use crate::relay::pack::Packer;
-use crate::relay::queue::{Next, Number, Outgoing, Queue};
+use crate::relay::queue::Queue;
 use crate::relay::say::Condition;
 use crate::relay::send::Sender;
 use crate::relay::{Clock, Kind, Settings};
@@ -269,9 +270,72 @@ impl Jump {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    use std::sync::Arc;
+    use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-    use super::Jump;
+    use reqwest::header::HeaderValue;
+    use tokio::runtime::Builder;
+    use tokio::task::JoinSet;
+
+    use super::{Jump, Next, Packer, Queue, Sender, Work};
+    use crate::ledger::{Counts, Ledger, Shed};
+    use crate::relay::{Compression, Kind, Payload, Settings};
+
+    fn settings() -> Settings {
+        Settings {
+            api_key: None,
+            trace_url: "http://127.0.0.1:1".to_owned(),
+            queue_bytes_max: 1 << 20,
+            compression: Compression::Zstd,
+            proxy_http: None,
+            proxy_https: None,
+            no_proxy: Vec::new(),
+            ca_file: None,
+            skip_tls_check: false,
+            request_timeout: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn a_panic_in_a_request_drops_its_payload_alone_and_counts_it() {
+        let ledger = Arc::new(Ledger::default());
+        let queue = Arc::new(Queue::new(1 << 20, true, Arc::clone(&ledger)));
+        let counts = Counts { spans: 1, ..Counts::default() };
+        for _ in 0..2 {
+            queue.push(Payload {
+                kind: Kind::Traces,
+                body: vec![1],
+                counts,
+                languages: String::new(),
+                parts: Vec::new(),
+            });
+        }
+        let sender = Arc::new(Sender::new(settings(), HeaderValue::from_static("key")));
+        let (packer, jump) = (Packer::new(Compression::Zstd), Jump::new(Box::new(SystemTime::now)));
+        let queue_of_work = Arc::clone(&queue);
+        let mut work = Work {
+            queue: queue_of_work,
+            sender,
+            packer,
+            jump,
+            sends: JoinSet::new(),
+            under_way: Vec::new(),
+        };
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            while work.pack_one() {}
+            let Next::Send(payload) = queue.next(Instant::now(), [0, 0]) else {
+                panic!("it is due")
+            };
+            let task = work.sends.spawn(async { panic!("a panic that the test asked for") });
+            work.under_way.push((task, payload.number, payload.kind));
+            let ended = work.sends.join_next_with_id().await.unwrap();
+            work.ended(ended);
+        });
+        assert_eq!(ledger.spans.read().shed[Shed::Fault as usize], 1);
+        assert_eq!(queue.held(), counts);
+        assert!(work.under_way.is_empty());
+    }
 
     #[test]
     fn a_jump_of_either_direction_is_noticed_once() {

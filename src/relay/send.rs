@@ -12,8 +12,9 @@ use tokio::time::timeout;
 
 use crate::relay::answer::{Outcome, cause, scrubbed};
 use crate::relay::backoff::retry_after;
+use crate::relay::held::{Number, Outgoing};
 use crate::relay::proxy::{self, Proxy};
-use crate::relay::queue::{Number, Outgoing, Queue};
+use crate::relay::queue::Queue;
 use crate::relay::say::Condition;
 use crate::relay::{Kind, Settings, client};
 use crate::secret::Url as Address;
