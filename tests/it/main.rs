@@ -10,9 +10,12 @@
     reason = "a test fails by a panic, and its parts are not an interface"
 )]
 
+mod docker;
 mod intake_drain;
 mod intake_limits;
 mod intake_mutations;
 mod intake_routes;
+mod real_node;
+mod real_python;
 mod relay;
 mod support;

@@ -4,7 +4,7 @@
 #
 #   DOCKER_HOST=... bash tests/real/images.sh
 #
-# Makes: pillion-test/release, pillion-test/python, pillion-test/node (where the host has node), pillion-test/busybox.
+# Makes: pillion-test/release, pillion-test/python, pillion-test/node (where the host has node), pillion-test/shell-form.
 # What is made once is kept in tests/.cache and in the daemon's store, and used again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -116,8 +116,23 @@ busybox_image() {
     context=$(mktemp -d "$cache/busybox.XXXXXX")
     mkdir -p "$context/bin"
     cp "$(command -v busybox)" "$context/bin/busybox"
-    ln -s busybox "$context/bin/sh"
+    for applet in sh sleep cat grep; do ln -s busybox "$context/bin/$applet"; done
     tar -C "$context" -c . | docker import - pillion-test/busybox >/dev/null
+    rm -rf "$context"
+}
+
+# What many people have: the binary under the name datadog-init, and a command in shell form.
+shell_form_image() {
+    local context
+    context=$(mktemp -d "$cache/shell-form.XXXXXX")
+    cat >"$context/Dockerfile" <<'DOCKERFILE'
+FROM pillion-test/release AS pillion
+FROM pillion-test/busybox
+COPY --from=pillion /datadog-init /app/datadog-init
+ENTRYPOINT ["/app/datadog-init"]
+CMD exit 42
+DOCKERFILE
+    build pillion-test/shell-form "$context"
     rm -rf "$context"
 }
 
@@ -125,6 +140,7 @@ debian_base
 rust_base
 build pillion-test/release . -f docker/Dockerfile --build-arg "BUILD_BASE=$rust_base"
 busybox_image
+shell_form_image
 python_base
 build pillion-test/python examples/python --build-arg BASE=pillion-test/python-base --build-arg PILLION=pillion-test/release
 if command -v node >/dev/null && command -v npm >/dev/null; then

@@ -6,6 +6,7 @@
     reason = "not every test uses every part, and `pub` is shorter than `pub(crate)`"
 )]
 
+pub mod arrived;
 pub mod authority;
 pub mod bodies;
 pub mod connect_proxy;
@@ -14,3 +15,6 @@ pub mod http;
 pub mod lines;
 pub mod recorder;
 pub mod running_intake;
+pub mod tee;
+pub mod traced;
+pub mod wrapped;

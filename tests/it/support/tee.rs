@@ -11,19 +11,19 @@ use rmpv::Value;
 
 /// A span as a tracer sent it: what must not change on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sent {
+pub struct Sent {
     /// The span it hangs on; 0 for a root.
-    pub(crate) parent_id: u64,
+    pub parent_id: u64,
     /// The low half of the trace's id.
-    pub(crate) trace_id: u64,
+    pub trace_id: u64,
     /// The operation.
-    pub(crate) name: String,
+    pub name: String,
     /// The service.
-    pub(crate) service: String,
+    pub service: String,
     /// The resource.
-    pub(crate) resource: String,
+    pub resource: String,
     /// Whether it is an error.
-    pub(crate) error: bool,
+    pub error: bool,
 }
 
 /// What went through, by path and span id.
@@ -35,14 +35,14 @@ struct Seen {
 
 /// The tap: a listener on a port of its own.
 #[derive(Debug)]
-pub(crate) struct Tee {
+pub struct Tee {
     port: u16,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Tee {
     /// Passes everything on to `127.0.0.1:to`. Its threads end with the test's process.
-    pub(crate) fn start(to: u16) -> Self {
+    pub fn start(to: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -57,17 +57,17 @@ impl Tee {
     }
 
     /// Where the tracer is to send.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// The spans that were sent and answered so far.
-    pub(crate) fn spans(&self) -> BTreeMap<u64, Sent> {
+    pub fn spans(&self) -> BTreeMap<u64, Sent> {
         self.seen.lock().unwrap().spans.clone()
     }
 
     /// Whether a trace body went to `path`.
-    pub(crate) fn used(&self, path: &str) -> bool {
+    pub fn used(&self, path: &str) -> bool {
         self.seen.lock().unwrap().paths.iter().any(|seen| seen == path)
     }
 }
@@ -89,8 +89,8 @@ fn connection(mut client: TcpStream, to: u16, seen: &Mutex<Seen>) {
             break;
         }
     }
-    let _ = server.shutdown(Shutdown::Both);
-    let _ = client.shutdown(Shutdown::Both);
+    drop(server.shutdown(Shutdown::Both));
+    drop(client.shutdown(Shutdown::Both));
 }
 
 /// A request or an answer: as it came, and its parts.
@@ -107,11 +107,15 @@ fn message(stream: &mut TcpStream, held: &mut Vec<u8>) -> Option<Message> {
     let lower = head.to_ascii_lowercase();
     let first_line = head.lines().next().unwrap_or_default().to_owned();
     let (total, body) = if lower.contains("transfer-encoding: chunked") {
-        let total = read_until(stream, held, |bytes| chunked(bytes.get(end..)?).map(|(_, len)| end + len))?;
+        let total =
+            read_until(stream, held, |bytes| chunked(bytes.get(end..)?).map(|(_, len)| end + len))?;
         (total, chunked(&held[end..])?.0)
     } else {
-        let length = header(&lower, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
-        let total = read_until(stream, held, |bytes| (bytes.len() >= end + length).then_some(end + length))?;
+        let length =
+            header(&lower, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+        let total = read_until(stream, held, |bytes| {
+            (bytes.len() >= end + length).then_some(end + length)
+        })?;
         (total, held[end..total].to_vec())
     };
     let raw = held.drain(..total).collect();
@@ -123,7 +127,11 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Reads on until `is_whole` says where the message ends.
-fn read_until(stream: &mut TcpStream, held: &mut Vec<u8>, is_whole: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
+fn read_until(
+    stream: &mut TcpStream,
+    held: &mut Vec<u8>,
+    is_whole: impl Fn(&[u8]) -> Option<usize>,
+) -> Option<usize> {
     loop {
         if let Some(end) = is_whole(held) {
             return Some(end);
@@ -142,7 +150,11 @@ fn chunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut at = 0;
     loop {
         let line = at + find(bytes.get(at..)?, b"\r\n")?;
-        let size = usize::from_str_radix(std::str::from_utf8(&bytes[at..line]).ok()?.split(';').next()?.trim(), 16).ok()?;
+        let size = usize::from_str_radix(
+            std::str::from_utf8(&bytes[at..line]).ok()?.split(';').next()?.trim(),
+            16,
+        )
+        .ok()?;
         let piece = line + 2;
         body.extend_from_slice(bytes.get(piece..piece + size)?);
         at = piece + size + 2;
@@ -162,13 +174,17 @@ fn note(request: &Message, seen: &Mutex<Seen>) {
     if !path.ends_with("/traces") {
         return;
     }
-    let body = rmpv::decode::read_value(&mut request.body.as_slice()).expect("a tracer sends msgpack");
+    let body =
+        rmpv::decode::read_value(&mut request.body.as_slice()).expect("a tracer sends msgpack");
     let parts = body.as_array().expect("a trace body is an array");
     let mut seen = seen.lock().unwrap();
     seen.paths.push(path.to_owned());
     if path == "/v0.5/traces" {
-        let text = |index: &Value| parts[0][usize::try_from(index.as_u64().unwrap()).unwrap()].as_str().unwrap().to_owned();
-        for span in parts[1].as_array().unwrap().iter().flat_map(|trace| trace.as_array().unwrap()) {
+        let text = |index: &Value| {
+            parts[0][usize::try_from(index.as_u64().unwrap()).unwrap()].as_str().unwrap().to_owned()
+        };
+        for span in parts[1].as_array().unwrap().iter().flat_map(|trace| trace.as_array().unwrap())
+        {
             let number = |at: usize| span[at].as_u64().unwrap_or(0);
             let sent = Sent {
                 service: text(&span[0]),

@@ -1,6 +1,10 @@
 //! A real app under the release binary: started, asked for pages, stopped, with its output in files as a terminal would have shown it.
 
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test starts processes and is told by variables where things are")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test starts processes and is told by variables where things are"
+)]
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -15,30 +19,31 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// The longest that anything here may take: two cores, shared with others.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test: `PILLION_BIN` (the release), else the one that cargo built for the tests.
-pub(crate) fn pillion() -> PathBuf {
-    std::env::var_os("PILLION_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pillion")), PathBuf::from)
+pub fn pillion() -> PathBuf {
+    std::env::var_os("PILLION_BIN")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pillion")), PathBuf::from)
 }
 
 /// The folder where the test command puts what it installs.
-pub(crate) fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.cache")
 }
 
 /// A file of the examples.
-pub(crate) fn example(path: &str) -> String {
+pub fn example(path: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path).display().to_string()
 }
 
 /// A port that nothing listens on now.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Polls until `is_so`, and fails with `what` when it is not so in time.
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "not in time: {what}");
@@ -47,7 +52,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The status of `GET path`, or `None` when nobody answers.
-pub(crate) fn get(port: u16, path: &str) -> Option<u16> {
+pub fn get(port: u16, path: &str) -> Option<u16> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").ok()?;
@@ -58,7 +63,7 @@ pub(crate) fn get(port: u16, path: &str) -> Option<u16> {
 
 /// A started process. Dropping it ends it and all that it started.
 #[derive(Debug)]
-pub(crate) struct Wrapped {
+pub struct Wrapped {
     child: Child,
     output: TempDir,
     started: Instant,
@@ -66,7 +71,7 @@ pub(crate) struct Wrapped {
 
 impl Wrapped {
     /// Starts `words` with nothing in its environment but `env` and a PATH that begins with `path`.
-    pub(crate) fn start(words: &[&str], path: &Path, env: &[(&str, &str)]) -> Self {
+    pub fn start(words: &[&str], path: &Path, env: &[(&str, &str)]) -> Self {
         let output = tempfile::tempdir().unwrap();
         let system = std::env::var("PATH").unwrap();
         let child = Command::new(words[0])
@@ -85,9 +90,13 @@ impl Wrapped {
     }
 
     /// Waits until the app answers on `port`.
-    pub(crate) fn wait_until_serving(&mut self, port: u16) {
+    pub fn wait_until_serving(&mut self, port: u16) {
         wait_until("the app answers", || {
-            assert!(self.child.try_wait().unwrap().is_none(), "the app has ended: {}", self.stderr());
+            assert!(
+                self.child.try_wait().unwrap().is_none(),
+                "the app has ended: {}",
+                self.stderr()
+            );
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
         });
     }
@@ -97,20 +106,24 @@ impl Wrapped {
     }
 
     /// Signals the wrapper.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
 
     /// The wrapper's own child: the app.
-    pub(crate) fn app(&self) -> Pid {
+    pub fn app(&self) -> Pid {
         let pid = self.child.id();
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-        let children = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default()).collect::<String>();
-        Pid::from_raw(children.split_whitespace().next().expect("the wrapper has a child").parse().unwrap())
+        let children = tasks
+            .map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default())
+            .collect::<String>();
+        Pid::from_raw(
+            children.split_whitespace().next().expect("the wrapper has a child").parse().unwrap(),
+        )
     }
 
     /// Waits for the end.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         wait_until("the wrapper ends", || {
             status = self.child.try_wait().unwrap();
@@ -120,17 +133,17 @@ impl Wrapped {
     }
 
     /// How long it has run.
-    pub(crate) fn age(&self) -> Duration {
+    pub fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// What was written to stdout so far.
-    pub(crate) fn stdout(&self) -> Vec<u8> {
+    pub fn stdout(&self) -> Vec<u8> {
         fs::read(self.output.path().join("stdout")).unwrap()
     }
 
     /// What was written to stderr so far.
-    pub(crate) fn stderr(&self) -> String {
+    pub fn stderr(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.output.path().join("stderr")).unwrap()).into_owned()
     }
 }
@@ -138,7 +151,7 @@ impl Wrapped {
 impl Drop for Wrapped {
     fn drop(&mut self) {
         // The group, since an app outlives a wrapper that is killed. When all of it is gone already, this is an error of no interest.
-        let _ = killpg(self.pid(), Signal::SIGKILL);
-        let _ = self.child.wait();
+        killpg(self.pid(), Signal::SIGKILL).ok();
+        drop(self.child.wait());
     }
 }
