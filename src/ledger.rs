@@ -118,6 +118,13 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// Whether all that was not delivered had nowhere to go: that has been said at the start.
+    fn only_for_want_of_a_key(&self) -> bool {
+        self.held() == 0 && self.shed_total() == self.shed[Shed::NoKey as usize]
+    }
+}
+
 impl Flow {
     /// Reads all counts. While other threads count, the fields may be of slightly different instants.
     pub fn read(&self) -> Reading {
@@ -177,6 +184,34 @@ impl Ledger {
     /// Counts what was not delivered.
     pub fn shed(&self, reason: Shed, counts: Counts) {
         self.each(counts, |flow| &flow.shed[reason as usize]);
+    }
+
+    /// What was lost, in one line for people, or nothing where nothing was: what came, what was sent, and what was not, by reason. Spans
+    /// that are still held count as not delivered.
+    pub fn losses(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        for (flow, items) in [(&self.spans, "spans"), (&self.stats_groups, "stats groups")] {
+            let read = flow.read();
+            let lost = read.shed_total() + read.held();
+            if lost == 0 || read.only_for_want_of_a_key() {
+                continue;
+            }
+            let mut reasons: Vec<String> = Shed::ALL
+                .iter()
+                .zip(read.shed)
+                .filter(|(_, n)| *n > 0)
+                .map(|(reason, n)| format!("{n} {}", reason.words()))
+                .collect();
+            if read.held() > 0 {
+                reasons.push(format!("{} {}", read.held(), Shed::Deadline.words()));
+            }
+            let (received, sent) = (read.received, read.sent);
+            parts.push(format!(
+                "{items}: {received} received, {sent} sent, {lost} lost ({})",
+                reasons.join(", ")
+            ));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 
     fn each(&self, counts: Counts, count: impl for<'a> Fn(&'a Flow) -> &'a AtomicU64) {

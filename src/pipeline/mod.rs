@@ -5,6 +5,7 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod look;
+mod stats;
 mod traces;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::trace::keys::Keys;
 use crate::trace::model::Body;
 use crate::trace::payload::{Agent, Batch};
 use crate::trace::sample::{NoPriority, Priority, Reply};
+use crate::trace::stats::{ClientStats, Concentrator, Flushed};
 use crate::trace::{Tracer, chunk, normalise};
 use crate::{version, view};
 
@@ -54,6 +56,17 @@ pub struct Settings {
     pub flush_interval: Duration,
     /// Whether anything is sent: there is an API key. Without one nothing is sampled out, every rate is 1 and `client_drop_p0s` is false.
     pub sending: bool,
+}
+
+impl Settings {
+    /// Bytes of a resource.
+    fn resource_bytes_max(&self) -> usize {
+        if self.big_resource {
+            normalise::BIG_RESOURCE_BYTES_MAX
+        } else {
+            normalise::RESOURCE_BYTES_MAX
+        }
+    }
 }
 
 /// Takes a payload away and gives an empty buffer for the next one.
@@ -123,6 +136,9 @@ pub struct Pipeline {
     languages: BTreeSet<String>,
     priority: Priority,
     no_priority: NoPriority,
+    concentrator: Concentrator,
+    client_stats: ClientStats,
+    group_words: Vec<u32>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -143,15 +159,11 @@ impl Pipeline {
         tap: Option<Tap>,
         now_ns: u64,
     ) -> Self {
-        let peer_tags: Vec<String> = Vec::new();
+        let peer_tags = stats::peer_tags(&settings);
         let span_tags = settings.span_tags.iter().map(|(key, _)| key.as_str());
         let rules = chunk::Rules {
             component_to_name: settings.component_to_name,
-            resource_bytes_max: if settings.big_resource {
-                normalise::BIG_RESOURCE_BYTES_MAX
-            } else {
-                normalise::RESOURCE_BYTES_MAX
-            },
+            resource_bytes_max: settings.resource_bytes_max(),
         };
         Self {
             keys: Keys::new(
@@ -168,6 +180,9 @@ impl Pipeline {
             languages: BTreeSet::new(),
             priority: Priority::new(settings.target_tps, &settings.env, !settings.sending),
             no_priority: NoPriority::new(settings.target_tps),
+            concentrator: stats::concentrator(&settings, now_ns),
+            client_stats: stats::client_stats(&settings, now_ns),
+            group_words: Vec::new(),
             settings,
             ledger,
             outlet,
@@ -202,12 +217,33 @@ impl Pipeline {
             Ok(()) => {
                 self.name_language(request.tracer.lang);
                 self.take_body(&body, request, now_ns);
+                self.send_full_stats(now_ns);
                 Ok(())
             }
             Err(error) => Err(self.refuse(error.status(), error.to_string())),
         };
         self.body = body;
         result
+    }
+
+    /// Takes a body of stats that the tracer computed itself.
+    ///
+    /// # Errors
+    /// When the body is malformed. Nothing of it is left behind then.
+    pub fn client_stats(
+        &mut self,
+        tracer: &Tracer<'_>,
+        body: &[u8],
+        now_ns: u64,
+    ) -> Result<(), Error> {
+        let mut flushed = Vec::new();
+        let sink = &mut |stats| flushed.push(stats);
+        if let Err(error) = self.client_stats.add(tracer, body, now_ns, sink) {
+            return Err(self.refuse(400, error.to_string()));
+        }
+        self.name_language(tracer.lang);
+        self.send_flushed(flushed);
+        Ok(())
     }
 
     fn refuse(&self, status: u16, text: String) -> Error {
@@ -230,11 +266,13 @@ impl Pipeline {
         if waited.is_some_and(|ns| u128::from(ns) >= self.settings.flush_interval.as_nanos()) {
             self.send_batch();
         }
+        self.send_stats(now_ns, OpenBuckets::Keep);
     }
 
     /// Hands over the batch and, where `buckets` says so, the stats that are still being counted.
-    pub fn flush(&mut self, _now_ns: u64, _buckets: OpenBuckets) {
+    pub fn flush(&mut self, now_ns: u64, buckets: OpenBuckets) {
         self.send_batch();
+        self.send_stats(now_ns, buckets);
     }
 
     /// Hands the batch to the relay.
@@ -260,6 +298,37 @@ impl Pipeline {
             parts.push(Part { bytes: part.bytes, counts: part.counts });
         }
         self.send(Payload { kind: Kind::Traces, body, counts, languages: String::new(), parts });
+    }
+
+    fn send_stats(&mut self, now_ns: u64, buckets: OpenBuckets) {
+        let force = buckets == OpenBuckets::Flush;
+        let mut flushed = Vec::new();
+        self.concentrator.flush(now_ns, force, &mut |stats| flushed.push(stats));
+        self.client_stats.flush(now_ns, force, &mut |stats| flushed.push(stats));
+        self.send_flushed(flushed);
+    }
+
+    /// Open buckets leave early when they take more memory than they may: the intake adds up what belongs together.
+    fn send_full_stats(&mut self, now_ns: u64) {
+        if self.concentrator.is_full() {
+            let mut flushed = Vec::new();
+            self.concentrator.flush(now_ns, true, &mut |stats| flushed.push(stats));
+            self.send_flushed(flushed);
+        }
+    }
+
+    fn send_flushed(&mut self, flushed: Vec<Flushed>) {
+        for Flushed { body, groups } in flushed {
+            let counts = Counts { stats_groups: groups, ..Counts::default() };
+            self.ledger.received(counts);
+            self.send(Payload {
+                kind: Kind::Stats,
+                body,
+                counts,
+                languages: String::new(),
+                parts: Vec::new(),
+            });
+        }
     }
 
     fn send(&mut self, mut payload: Payload) {

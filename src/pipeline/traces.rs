@@ -1,6 +1,6 @@
 //! A traces body through all its steps, chunk by chunk: normalise, count, sample, encode.
 
-use super::{Pipeline, TraceRequest, look};
+use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
 use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
 use crate::trace::chunk::{Context, PRIORITY_NONE, ReadyValue, Work, is_rejected};
@@ -88,6 +88,18 @@ impl Pipeline {
         if let Some(tap) = &mut self.tap {
             tap(look::spans(&self.work, &payload.table.strings));
         }
+        payload.groups.begin(self.concentrator.generation());
+        if !context.tracer.computed_stats && !self.settings.stats_disabled {
+            let concentrator = &mut self.concentrator;
+            stats::count(
+                &self.settings,
+                concentrator,
+                &mut self.group_words,
+                &self.work,
+                payload,
+                head,
+            );
+        }
         let verdict = if self.settings.sending {
             let samplers = (&mut self.priority, &mut self.no_priority);
             sample(
@@ -103,6 +115,7 @@ impl Pipeline {
         };
         if !verdict.keep {
             payload.table.take_back(mark);
+            payload.groups.take_back();
             self.ledger.sampled_out(counts);
             return;
         }

@@ -9,7 +9,7 @@ use crate::trace::keys::{Class, Meaning};
 use crate::trace::model::{Attribute, Body, Chunk, Slice, Text, Value};
 use crate::trace::normalise;
 use crate::trace::strings::Ref;
-use crate::trace::table::Table;
+use crate::trace::table::{Derived, Table};
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: u64 = 946_684_800_000_000_000;
@@ -351,10 +351,7 @@ impl Work {
         context: &Context<'_>,
     ) -> Option<Ref> {
         match meaning {
-            Meaning::Env => {
-                let env = normalise::tag_value(table.strings.get(text)).into_owned();
-                ready.env = table.strings.intern(env.as_bytes());
-            }
+            Meaning::Env => ready.env = table.derive(Derived::Env, text),
             Meaning::Version => ready.version = text,
             Meaning::Component => ready.component = text,
             Meaning::SpanKind => {
@@ -376,19 +373,18 @@ impl Work {
                 self.facts.sampling_mechanism = mechanism.parse().ok();
             }
             Meaning::HttpStatus => {
-                if !normalise::is_valid_status_code(table.strings.get(text)) {
+                ready.notes.http_status = text;
+                ready.notes.status_code = table.derive(Derived::StatusCode, text);
+                if ready.notes.status_code == 0 {
                     return None;
                 }
-                ready.notes.http_status = text;
-                ready.notes.status_code = table.strings.get(text).parse().unwrap_or(0);
             }
             Meaning::HttpResponseStatus if ready.notes.status_code == 0 => {
                 ready.notes.status_code = table.strings.get(text).parse().unwrap_or(0);
             }
             Meaning::GrpcStatus(rank) => note_grpc(ready, rank, text),
             Meaning::PeerService | Meaning::BaseService => {
-                let normal = normalise::peer_service(table.strings.get(text)).into_owned();
-                return Some(table.strings.intern(normal.as_bytes()));
+                return Some(table.derive(Derived::PeerService, text));
             }
             Meaning::ServiceSource => ready.notes.service_source = text,
             Meaning::ErrorMessage => ready.notes.error_message = text,

@@ -99,14 +99,7 @@ impl Encoder<'_> {
     fn attribute(&mut self, tag: u8, key: Ref, value: ReadyValue) {
         match value {
             ReadyValue::Text(text) => text_entry(self.out, tag, key, text),
-            ReadyValue::Number(number) => {
-                // Key, then a value of 9 bytes: the entry is always shorter than 128 bytes.
-                let key_bytes = varint_len(key);
-                self.out.extend_from_slice(&[tag, key_bytes + 1 + 2 + 9, 0x08]);
-                wire::varint(self.out, u64::from(key));
-                self.out.extend_from_slice(&[0x12, 9, 0x19]);
-                self.out.extend_from_slice(&number.to_bits().to_le_bytes());
-            }
+            ReadyValue::Number(number) => number_entry(self.out, tag, key, number),
             ReadyValue::Bytes(text) => {
                 let entry = wire::open(self.out, tag);
                 wire::number(self.out, 0x08, u64::from(key));
@@ -196,14 +189,74 @@ impl Encoder<'_> {
     }
 }
 
-/// A map entry whose value is a string: at most 14 bytes, so its lengths are known without encoding it.
+/// A map entry whose value is a string: at most 16 bytes, put together on the stack and appended at once.
 #[inline]
 pub fn text_entry(out: &mut Vec<u8>, tag: u8, key: Ref, text: Ref) {
+    let mut entry = Small::default();
     let (key_bytes, text_bytes) = (varint_len(key), varint_len(text));
-    out.extend_from_slice(&[tag, key_bytes + 1 + 2 + text_bytes + 1, 0x08]);
-    wire::varint(out, u64::from(key));
-    out.extend_from_slice(&[0x12, text_bytes + 1, 0x08]);
-    wire::varint(out, u64::from(text));
+    entry.put(tag);
+    entry.put(key_bytes + 1 + 2 + text_bytes + 1);
+    entry.put(0x08);
+    entry.varint(key);
+    entry.put(0x12);
+    entry.put(text_bytes + 1);
+    entry.put(0x08);
+    entry.varint(text);
+    out.extend_from_slice(entry.bytes());
+}
+
+/// A map entry whose value is a double.
+#[inline]
+fn number_entry(out: &mut Vec<u8>, tag: u8, key: Ref, number: f64) {
+    let mut entry = Small::default();
+    // The entry is always shorter than 128 bytes, so its length is one byte.
+    entry.put(tag);
+    entry.put(varint_len(key) + 1 + 2 + 9);
+    entry.put(0x08);
+    entry.varint(key);
+    entry.put(0x12);
+    entry.put(9);
+    entry.put(0x19);
+    entry.fixed(number.to_bits());
+    out.extend_from_slice(entry.bytes());
+}
+
+/// A few bytes on the stack.
+#[derive(Default)]
+struct Small {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl Small {
+    #[inline(always)]
+    fn put(&mut self, byte: u8) {
+        self.bytes[self.len & 31] = byte;
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    fn varint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.put(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.put(value as u8);
+    }
+
+    #[inline(always)]
+    fn fixed(&mut self, value: u64) {
+        let rest = self.bytes.get_mut(self.len..);
+        if let Some(place) = rest.and_then(|rest| rest.first_chunk_mut::<8>()) {
+            *place = value.to_le_bytes();
+            self.len += 8;
+        }
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len.min(32)]
+    }
 }
 
 #[inline]

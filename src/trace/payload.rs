@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use crate::ledger::Counts;
+use crate::trace::groups::Groups;
+use crate::trace::stats::GroupId;
 use crate::trace::strings::Ref;
 use crate::trace::table::Table;
 use crate::trace::{encode, wire};
@@ -67,6 +69,8 @@ pub struct Payload {
     pub counts: Counts,
     /// The numbers of strings that we add to spans.
     pub own: OwnKeys,
+    /// The groups of stats that are known by the numbers of its strings.
+    pub groups: Groups<GroupId>,
 }
 
 /// The numbers of the strings that we add to spans ourselves.
@@ -88,6 +92,7 @@ impl Payload {
         self.chunks.clear();
         self.chunks.shrink_to(KEPT_CHUNK_BYTES_MAX);
         self.counts = Counts::default();
+        self.groups.clear();
         for (own, value) in self.head.iter_mut().zip(head.values()) {
             own.clear();
             own.push_str(value);

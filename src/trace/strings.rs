@@ -8,6 +8,8 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
+use crate::trace::same::same;
+
 /// The number of a string in its table; 0 is the empty one.
 pub type Ref = u32;
 
@@ -116,7 +118,7 @@ impl Strings {
         if text.is_empty() {
             return 0;
         }
-        if self.bytes(place.last) == text {
+        if same(self.bytes(place.last), text) {
             return place.last;
         }
         if place.new_in_a_row >= NEW_IN_A_ROW {
@@ -150,7 +152,7 @@ impl Strings {
             if slot.number == 0 {
                 break;
             }
-            if slot.hash == half && self.bytes(slot.number) == text {
+            if slot.hash == half && same(self.bytes(slot.number), text) {
                 return (slot.number, false);
             }
             at = (at + 1) & mask;

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use crate::trace::model::Text;
 use crate::trace::normalise;
+use crate::trace::same::same;
 use crate::trace::strings::{Mark, Place, Ref, Strings, repaired};
 
 /// What was seen at one position among a span's attributes.
@@ -31,7 +32,7 @@ const NORMALS_MAX: usize = 4096;
 impl Normals {
     #[inline]
     fn find(&mut self, raw: &[u8]) -> Option<Ref> {
-        if self.last.1 != 0 && self.last.0 == raw {
+        if self.last.1 != 0 && same(&self.last.0, raw) {
             return Some(self.last.1);
         }
         let found = self.known.get(raw).copied()?;
@@ -59,6 +60,24 @@ impl Normals {
     }
 }
 
+/// What the last span's value of some meaning led to: neighbouring spans mostly share it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    raw: Ref,
+    derived: u32,
+}
+
+/// The meanings whose values lead to something else.
+#[derive(Clone, Copy, Debug)]
+pub enum Derived {
+    /// The env's normal form, a number of the table.
+    Env,
+    /// The normal form of a service as a tag, a number of the table.
+    PeerService,
+    /// A valid HTTP status code, 0 where it is none.
+    StatusCode,
+}
+
 /// The table of one open payload.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -68,6 +87,7 @@ pub struct Table {
     names: Normals,
     positions: Vec<Position>,
     resource: Place,
+    derived: [Last; 3],
     /// v0.5: the number of each string of the body that was looked up, found by its place. Valid for one body.
     memo: Vec<(u32, Ref)>,
 }
@@ -183,6 +203,32 @@ impl Table {
         normal
     }
 
+    /// What a string of the table leads to.
+    #[inline]
+    pub fn derive(&mut self, derived: Derived, raw: Ref) -> u32 {
+        let last = self.derived[derived as usize];
+        if last.raw == raw && raw != 0 {
+            return last.derived;
+        }
+        let text = self.strings.get(raw);
+        let found = match derived {
+            Derived::Env => {
+                let normal = normalise::tag_value(text).into_owned();
+                self.strings.intern(normal.as_bytes())
+            }
+            Derived::PeerService => {
+                let normal = normalise::peer_service(text).into_owned();
+                self.strings.intern(normal.as_bytes())
+            }
+            Derived::StatusCode if normalise::is_valid_status_code(text) => {
+                text.parse().unwrap_or(0)
+            }
+            Derived::StatusCode => 0,
+        };
+        self.derived[derived as usize] = Last { raw, derived: found };
+        found
+    }
+
     /// The number of a resource, cut at `bytes_max`.
     #[inline]
     pub fn resource(&mut self, text: Text, source: &[u8], bytes_max: usize) -> Ref {
@@ -217,6 +263,7 @@ impl Table {
         self.names.take_back(mark);
         self.positions.clear();
         self.resource = Place::default();
+        self.derived = Default::default();
         self.memo.fill((u32::MAX, 0));
     }
 
@@ -227,6 +274,7 @@ impl Table {
         self.names.clear();
         self.positions.clear();
         self.resource = Place::default();
+        self.derived = Default::default();
         self.memo.clear();
     }
 }

@@ -6,6 +6,7 @@ use crate::trace::keys::{Class, Keys};
 use crate::trace::model::{
     Attribute, Body, Chunk, Event, EventValue, Link, Slice, Span, Text, Value,
 };
+use crate::trace::same::same;
 
 /// The fields of a span, in the order in which most tracers write them.
 const FIELDS: [&[u8]; 15] = [
@@ -102,7 +103,7 @@ impl Decoder<'_> {
         let text = self.cursor.text()?;
         let name = self.cursor.bytes_of(text);
         let guess = self.order.get(position).copied().unwrap_or(usize::MAX);
-        if FIELDS.get(guess).is_some_and(|field| *field == name) {
+        if FIELDS.get(guess).is_some_and(|field| same(field, name)) {
             return Ok(guess);
         }
         let found = FIELDS.iter().position(|field| *field == name).unwrap_or(usize::MAX);
@@ -152,7 +153,7 @@ impl Decoder<'_> {
         let bytes = self.cursor.bytes_of(key);
         let guess = self.last.range().start + (body.attributes.len() - first);
         if let Some(guess) = body.attributes.get(guess).filter(|_| guess < self.last.range().end)
-            && self.cursor.bytes_of(guess.key) == bytes
+            && same(self.cursor.bytes_of(guess.key), bytes)
         {
             return Ok((guess.key, guess.class));
         }

@@ -1,0 +1,95 @@
+//! The composition root: what is started in which order, and what is stopped.
+//!
+//! Start: settings, listeners, the app, and only then telemetry, on threads of its own. Stop: the app has ended and its exit code is in hand;
+//! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
+
+mod telemetry;
+
+use std::ffi::CString;
+use std::time::{Duration, Instant};
+
+use crate::cli::Action;
+use crate::config::{Env, Mode, Settings};
+use crate::init::{Command, SpawnError};
+use crate::{cli, config, init, intake};
+
+use telemetry::{Plan, Telemetry};
+
+/// What is left for flushing after the app's exit, however much time the app took to stop.
+const FLUSH_TIME_MIN: Duration = Duration::from_secs(1);
+
+/// Does what the arguments ask for and returns the exit code.
+pub fn run(args: Vec<CString>) -> u8 {
+    match cli::parse(args) {
+        Action::Wrap { argv, view } => wrap(argv, view).unwrap_or_else(|error| {
+            cli::complain(&format!("pillion: {error}\n"));
+            error.code()
+        }),
+        Action::Sidecar { view } => sidecar(view),
+        Action::Print(text) => {
+            cli::print(&text);
+            0
+        }
+        Action::Usage(text) => {
+            cli::complain(&text);
+            cli::USAGE_CODE
+        }
+    }
+}
+
+fn wrap(argv: Vec<CString>, view: bool) -> Result<u8, SpawnError> {
+    let Some(command) = Command::of_argv(argv) else { return Ok(cli::USAGE_CODE) };
+    let (plan, stop_timeout) = plan(Mode::Wrapper, view);
+    let child = init::spawn(&command)?;
+    let telemetry = Telemetry::start(plan);
+    let exit = child.supervise(&mut || telemetry.hurry());
+    telemetry.finish(deadline(exit.stop_asked, Instant::now(), stop_timeout));
+    Ok(exit.code)
+}
+
+fn sidecar(view: bool) -> u8 {
+    let (plan, stop_timeout) = plan(Mode::Sidecar, view);
+    let telemetry = Telemetry::start(plan);
+    init::wait_for_stop();
+    telemetry.finish(Instant::now() + stop_timeout);
+    0
+}
+
+/// Settings are read and sockets are bound before the app starts: a tracer that connects early waits in the backlog and is never refused.
+fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
+    let (settings, problems) = config::read(&Env::of_process(), mode);
+    let (listeners, complaints) = intake::bind(&settings.intake);
+    let stop_timeout = settings.stop_timeout;
+    let settings = Settings { view: view || settings.view, ..settings };
+    (Plan { settings, problems, listeners, complaints }, stop_timeout)
+}
+
+/// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a
+/// little for flushing all the same.
+fn deadline(stop_asked: Option<Instant>, exited: Instant, stop_timeout: Duration) -> Instant {
+    let due = stop_asked.unwrap_or(exited) + stop_timeout;
+    due.max(exited + FLUSH_TIME_MIN.min(stop_timeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Instant, deadline};
+
+    #[test]
+    fn the_deadline_counts_from_the_first_signal_and_leaves_time_to_flush() {
+        let seconds = Duration::from_secs;
+        let start = Instant::now();
+        let check = |asked: Option<u64>, exited: u64, timeout: u64, expect: u64| {
+            let due = deadline(
+                asked.map(|s| start + seconds(s)),
+                start + seconds(exited),
+                seconds(timeout),
+            );
+            assert_eq!(due, start + seconds(expect), "{asked:?} {exited} {timeout}");
+        };
+        check(None, 100, 9, 109);
+        check(Some(100), 101, 9, 109);
+        check(Some(100), 120, 9, 121);
+        check(Some(100), 101, 0, 101);
+    }
+}

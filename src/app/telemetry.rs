@@ -1,0 +1,184 @@
+//! The data plane as the process plane sees it: a thread that is started, hurried and given a deadline, and never waited for beyond it.
+
+use std::cell::RefCell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Notify, watch};
+
+use crate::config::{Problem, Settings};
+use crate::intake::Listeners;
+use crate::ledger::Ledger;
+use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
+use crate::relay::Relay;
+use crate::{intake, log, view};
+
+/// What the data plane is started with.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) settings: Settings,
+    pub(super) problems: Vec<Problem>,
+    pub(super) listeners: Listeners,
+    pub(super) complaints: Vec<String>,
+}
+
+/// The process plane's end of the data plane.
+#[derive(Debug)]
+pub(super) struct Telemetry {
+    ledger: Arc<Ledger>,
+    hurry: Arc<Notify>,
+    stop: watch::Sender<Option<Instant>>,
+    done: Receiver<()>,
+}
+
+/// How often the pipeline is asked whether something is due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What is kept back of the time to the deadline for leaving itself.
+const LEAVING: Duration = Duration::from_millis(20);
+
+/// The stack of the data plane's thread. Nothing in it recurses deeper than [`crate::limits::DECODE_DEPTH_MAX`].
+const STACK_BYTES: usize = 512 * 1024;
+
+impl Telemetry {
+    /// Starts the thread. Where that fails the app runs on without telemetry, and a line says so.
+    pub(super) fn start(plan: Plan) -> Self {
+        let ledger = Arc::new(Ledger::default());
+        let hurry = Arc::new(Notify::new());
+        let (stop, stopping) = watch::channel(None);
+        let (report, done) = sync_channel(1);
+        let inner = Inner { ledger: Arc::clone(&ledger), hurry: Arc::clone(&hurry), stopping };
+        let body = move || run(plan, inner, &report);
+        if let Err(error) =
+            thread::Builder::new().name("pillion-data".into()).stack_size(STACK_BYTES).spawn(body)
+        {
+            log::line(&format!("no thread for telemetry ({error}): the app runs without it"));
+        }
+        Self { ledger, hurry, stop, done }
+    }
+
+    /// Has what is held sent now. Only sets a flag.
+    pub(super) fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    /// Gives the data plane until `until` to deliver what it has, and says in one line what became of everything if anything was lost.
+    pub(super) fn finish(self, until: Instant) {
+        self.stop.send_replace(Some(until.checked_sub(LEAVING).unwrap_or(until)));
+        // The thread is gone, or done, or the time is up: all the same from here on.
+        self.done.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+        if let Some(summary) = self.ledger.losses() {
+            log::line(&summary);
+        }
+    }
+}
+
+struct Inner {
+    ledger: Arc<Ledger>,
+    hurry: Arc<Notify>,
+    stopping: watch::Receiver<Option<Instant>>,
+}
+
+/// The thread. A panic that nothing further in has caught ends telemetry and not the app.
+fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
+    log::install(plan.settings.log, Arc::clone(&inner.ledger));
+    let served = catch_unwind(AssertUnwindSafe(|| serve(plan, &inner)));
+    match served {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!("Telemetry could not start ({error}): the app runs without it.")
+        }
+        Err(_) => {
+            tracing::error!("Telemetry ended by a fault of its own: the app runs without it.")
+        }
+    }
+    // The other end is gone only when nobody waits any more.
+    report.try_send(()).ok();
+}
+
+fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
+    let Plan { settings, problems, listeners, complaints } = plan;
+    for problem in &problems {
+        tracing::warn!("{problem}");
+    }
+    for complaint in &complaints {
+        tracing::warn!("{complaint}");
+    }
+    let ledger = &inner.ledger;
+    let viewer = viewer(&settings)?;
+    let (tap, viewer): (Option<Tap>, _) = match viewer {
+        Some((tap, viewer)) => (Some(Box::new(move |spans| tap.chunk(spans))), Some(viewer)),
+        None => (None, None),
+    };
+    let relay = Relay::start(settings.relay.clone(), Arc::clone(ledger))?;
+    let way_out = relay.clone();
+    let outlet: Outlet = Box::new(move |payload| {
+        way_out.push(payload);
+        way_out.buffer()
+    });
+    let pipeline =
+        Pipeline::new(settings.pipeline.clone(), Arc::clone(ledger), outlet, tap, now_ns());
+    let pipeline = Rc::new(RefCell::new(pipeline));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let local = tokio::task::LocalSet::new();
+    let served = intake::serve(
+        listeners,
+        &settings.intake,
+        Rc::clone(&pipeline),
+        Arc::clone(ledger),
+        inner.stopping.clone(),
+    );
+    local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
+    local.block_on(&runtime, served);
+    let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
+    pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
+    relay.flush(until);
+    if let Some(viewer) = viewer {
+        viewer.finish(until);
+    }
+    Ok(())
+}
+
+/// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.
+fn viewer(settings: &Settings) -> io::Result<Option<(view::Tap, view::Viewer)>> {
+    let has_key = settings.relay.api_key.is_some();
+    if settings.view {
+        return view::start().map(Some);
+    }
+    if has_key {
+        return Ok(None);
+    }
+    if log::is_terminal() {
+        tracing::warn!(
+            "No DD_API_KEY: traces are shown here and not sent. Set it to send them to Datadog."
+        );
+        return view::start().map(Some);
+    }
+    tracing::warn!(
+        "No DD_API_KEY: traces are taken and not sent. Set it to send them, or use --view to see them here."
+    );
+    Ok(None)
+}
+
+/// Asks the pipeline for what is due, and for everything when there is a hurry.
+async fn tick(pipeline: Rc<RefCell<Pipeline>>, relay: Relay, hurry: Arc<Notify>) {
+    loop {
+        if tokio::time::timeout(TICK, hurry.notified()).await.is_ok() {
+            pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Keep);
+            relay.hurry();
+        } else {
+            pipeline.borrow_mut().tick(now_ns());
+        }
+    }
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

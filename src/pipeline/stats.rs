@@ -1,0 +1,166 @@
+//! Feeds the concentrator: which spans count, and by which key.
+
+use super::Settings;
+use crate::trace::chunk::{Ready, SpanKind, Work};
+use crate::trace::payload::{Head, Payload};
+use crate::trace::stats::{
+    Agent, ClientStats, Concentrator, GroupKey, Hit, PayloadKey, grpc_status_code, peer_tag_keys,
+};
+use crate::trace::strings::{Ref, Strings};
+
+/// The peer tags that stats are grouped by.
+pub(super) fn peer_tags(settings: &Settings) -> Vec<String> {
+    if settings.peer_tags_aggregation { peer_tag_keys(&settings.peer_tags) } else { Vec::new() }
+}
+
+/// The concentrator for these settings.
+pub(super) fn concentrator(settings: &Settings, now_ns: u64) -> Concentrator {
+    // What is not a whole number of hits is rounded at random; the seed need not be a secret.
+    Concentrator::new(agent(settings), now_ns, now_ns)
+}
+
+/// The aggregator of stats that tracers compute themselves.
+pub(super) fn client_stats(settings: &Settings, now_ns: u64) -> ClientStats {
+    ClientStats::new(agent(settings), settings.resource_bytes_max(), now_ns)
+}
+
+fn agent(settings: &Settings) -> Agent {
+    Agent { env: settings.env.clone(), hostname: settings.hostname.clone() }
+}
+
+/// Counts the spans of a chunk that stats are made of.
+pub(super) fn count(
+    settings: &Settings,
+    concentrator: &mut Concentrator,
+    words: &mut Vec<u32>,
+    work: &Work,
+    payload: &mut Payload,
+    head: &Head<'_>,
+) {
+    let root = &work.spans[work.root];
+    let rate = root.notes.sample_rate.filter(|rate| *rate > 0.0 && *rate <= 1.0);
+    let weight = rate.map_or(1.0, |rate| 1.0 / rate);
+    let strings = &payload.table.strings;
+    let synthetics = strings.get(work.facts.origin).starts_with("synthetics");
+    for span in &work.spans {
+        if !counts(span, settings.stats_by_span_kind) {
+            continue;
+        }
+        let bucket = concentrator.bucket(span.start.wrapping_add(span.duration));
+        let (peers, base) = peers(span, work);
+        key_words(words, span, work, bucket, synthetics, peers, base);
+        let group = payload.groups.find(words, || {
+            let text = |(key, value): &(Ref, Ref)| (strings.get(*key), strings.get(*value));
+            let peers: Vec<_> = peers.iter().chain(&base).map(text).collect();
+            let primaries: Vec<_> =
+                work.primaries[span.primaries.range()].iter().map(text).collect();
+            let grpc = grpc_status_code(strings.get(span.notes.grpc_status));
+            let key = GroupKey {
+                grpc_status: &grpc,
+                peer_tags: &peers,
+                metric_tags: &primaries,
+                ..group_key(span, strings, synthetics)
+            };
+            concentrator.group(bucket, &payload_key(settings, head, ""), &key)
+        });
+        concentrator.add(
+            group,
+            Hit {
+                duration_ns: span.duration,
+                weight,
+                error: span.error,
+                top_level: span.notes.is_top_level,
+            },
+        );
+    }
+}
+
+/// Whether stats are made of a span: it enters its service, is measured, or has a kind that says so; and it is finished.
+fn counts(span: &Ready, by_kind: bool) -> bool {
+    let kind = matches!(
+        span.span_kind,
+        SpanKind::Server | SpanKind::Client | SpanKind::Producer | SpanKind::Consumer
+    );
+    (span.notes.is_top_level || span.notes.is_measured || by_kind && kind) && !span.notes.is_partial
+}
+
+/// The peer tags that a span is grouped by: all where it calls somebody, the base service alone where it is internal.
+fn peers<'a>(span: &Ready, work: &'a Work) -> (&'a [(Ref, Ref)], Option<(Ref, Ref)>) {
+    match span.span_kind {
+        SpanKind::Client | SpanKind::Producer | SpanKind::Consumer => {
+            (&work.peers[span.peers.range()], None)
+        }
+        SpanKind::Internal | SpanKind::Unspecified if span.notes.base_service.0 != 0 => {
+            (&[], Some(span.notes.base_service))
+        }
+        _ => (&[], None),
+    }
+}
+
+/// The span's group in numbers: equal numbers are the same group as long as the table lives.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a bucket's start in seconds fits, beyond 2106 it wraps the same for all"
+)]
+fn key_words(
+    words: &mut Vec<u32>,
+    span: &Ready,
+    work: &Work,
+    bucket: u64,
+    synthetics: bool,
+    peers: &[(Ref, Ref)],
+    base: Option<(Ref, Ref)>,
+) {
+    let flags =
+        span.span_kind as u32 | u32::from(span.parent_id == 0) << 8 | u32::from(synthetics) << 9;
+    let notes = &span.notes;
+    words.clear();
+    words.extend_from_slice(&[
+        (bucket / 1_000_000_000) as u32,
+        span.service,
+        span.name,
+        span.resource,
+        span.kind,
+        flags,
+        notes.status_code,
+        notes.grpc_status,
+        notes.service_source,
+        peers.len() as u32,
+    ]);
+    for (key, value) in peers.iter().chain(&base).chain(&work.primaries[span.primaries.range()]) {
+        words.extend_from_slice(&[*key, *value]);
+    }
+}
+
+fn group_key<'a>(span: &Ready, strings: &'a Strings, synthetics: bool) -> GroupKey<'a> {
+    GroupKey {
+        service: strings.get(span.service),
+        name: strings.get(span.name),
+        resource: strings.get(span.resource),
+        kind: strings.get(span.kind),
+        span_kind: span.span_kind.name(),
+        status_code: span.notes.status_code,
+        synthetics,
+        is_trace_root: span.parent_id == 0,
+        service_source: strings.get(span.notes.service_source),
+        ..GroupKey::default()
+    }
+}
+
+fn payload_key<'a>(
+    settings: &'a Settings,
+    head: &Head<'a>,
+    base_service: &'a str,
+) -> PayloadKey<'a> {
+    PayloadKey {
+        env: if head.env.is_empty() { &settings.env } else { head.env },
+        hostname: head.hostname,
+        version: head.app_version,
+        container_id: head.container_id,
+        git_commit_sha: head.git_commit_sha,
+        lang: head.lang,
+        process_tags: head.process_tags,
+        base_service,
+        ..PayloadKey::default()
+    }
+}
