@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use super::keys::Key;
+use super::parse;
 
 /// Variables that are not ours by their prefix.
 const OTHERS: [&str; 9] = [
@@ -61,12 +62,13 @@ impl Env {
         })
     }
 
-    /// The names that begin with `prefix` and have a value.
-    pub(super) fn names_with(&self, prefix: &str) -> impl Iterator<Item = &str> {
-        let set = move |(name, value): &&(String, OsString)| {
-            name.starts_with(prefix) && !trim(value.to_string_lossy()).is_empty()
+    /// The names that have a value other than "off", in any of its spellings.
+    pub(super) fn names_set(&self) -> impl Iterator<Item = &str> {
+        let is_set = |(_, value): &&(String, OsString)| {
+            let value = trim(value.to_string_lossy());
+            !value.is_empty() && parse::boolean(&value) != Ok(false)
         };
-        self.variables.iter().filter(set).map(|(name, _)| name.as_str())
+        self.variables.iter().filter(is_set).map(|(name, _)| name.as_str())
     }
 }
 

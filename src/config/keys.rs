@@ -282,8 +282,9 @@ pub const NO_COLOUR: Key = Key {
 /// The terminal.
 pub const TERMINAL: Key = Key { names: &["TERM"], default: "", meaning: "`dumb`: no colours." };
 
-/// Settings of the agent's `apm_config` that have no effect here yet.
+/// Settings of the agent's `apm_config`, and those for logs and OTLP that `datadog-init` has, that have no effect here yet. Sorted.
 pub const UNSUPPORTED: &[&str] = &[
+    "DD_AAS_INSTANCE_LOGGING_ENABLED",
     "DD_APM_ADDITIONAL_ENDPOINTS",
     "DD_APM_ADDITIONAL_PROFILE_TAGS",
     "DD_APM_ANALYZED_SPANS",
@@ -383,5 +384,9 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_WINDOWS_PIPE_SECURITY_DESCRIPTOR",
     "DD_APM_WORKLOAD_SELECTION",
     "DD_IGNORE_RESOURCE",
+    "DD_LOGS_ENABLED",
     "DD_MAX_EPS",
+    "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT",
+    "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT",
+    "DD_SERVERLESS_LOG_PATH",
 ];

@@ -239,10 +239,11 @@ impl Reader<'_> {
         }
     }
 
+    /// Names what somebody relies on and we do not do. What is switched off asks for nothing, so it is not worth a line.
     fn unsupported(&mut self) {
         let set: Vec<&'static str> = self
             .env
-            .names_with("DD_")
+            .names_set()
             .filter_map(|name| keys::UNSUPPORTED.binary_search(&name).ok())
             .filter_map(|at| keys::UNSUPPORTED.get(at).copied())
             .collect();

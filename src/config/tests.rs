@@ -309,10 +309,15 @@ fn settings_that_have_no_effect_are_said_in_one_line() {
     let (_, problems) = wrap(&[
         ("DD_APM_REPLACE_TAGS", "[]"),
         ("DD_APM_MODE", ""),
+        ("DD_APM_ENABLE_RARE_SAMPLER", "false"),
         ("DD_TRACE_SAMPLE_RATE", "1"),
+        ("DD_LOGS_ENABLED", "true"),
         ("DD_IGNORE_RESOURCE", "x"),
     ]);
-    assert_eq!(problems, ["not supported yet, ignored: DD_APM_REPLACE_TAGS, DD_IGNORE_RESOURCE"]);
+    assert_eq!(
+        problems,
+        ["not supported yet, ignored: DD_APM_REPLACE_TAGS, DD_LOGS_ENABLED, DD_IGNORE_RESOURCE"]
+    );
 }
 
 #[test]

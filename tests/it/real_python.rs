@@ -67,7 +67,7 @@ fn every_span_arrives(env: &[(&str, &str)], endpoint: &str) {
     let (root, _) = traced::request(&spans, "/fail");
     assert!(root.span.error);
     assert_eq!(root.span.text("http.status_code"), Some("500"));
-    let view = traced::below(&spans, root, "hello.fail", "/fail");
+    let view = traced::below(&spans, root, "main.fail", "/fail");
     assert_eq!(view.span.text("error.message"), Some("the warehouse is closed"));
     assert!(!traced::request(&spans, "/nowhere").0.span.error);
 

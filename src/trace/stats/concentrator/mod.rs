@@ -206,3 +206,6 @@ impl Concentrator {
 fn align(time_ns: u64) -> u64 {
     time_ns - time_ns % BUCKET_NS
 }
+
+#[cfg(test)]
+mod tests;
