@@ -112,7 +112,41 @@ fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
+/// Writes to a description that is not ours. The app may fill the pipe between the poll and the write, so the write asks not to wait
+/// (`man 2 pwritev2`, `RWF_NOWAIT`); kernels before 6.4 and files do not know that, and get a plain write.
 fn write_shared(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    let piece = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let at_end: libc::c_long = -1;
+    #[expect(unsafe_code, reason = "not every C library has the wrapper")]
+    // SAFETY: one iovec of one slice, which is only read; an offset of -1 is the present one.
+    let written = unsafe {
+        libc::syscall(libc::SYS_pwritev2, fd, &raw const piece, 1, at_end, at_end, libc::RWF_NOWAIT)
+    };
+    if let Ok(written) = usize::try_from(written) {
+        return Ok(written);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) if is_pipe(fd) => Err(error),
+        Some(
+            libc::EAGAIN
+            | libc::EOPNOTSUPP
+            | libc::ENOSYS
+            | libc::EINVAL
+            | libc::ESPIPE
+            | libc::EPERM,
+        ) => write_plain(fd, bytes),
+        _ => Err(error),
+    }
+}
+
+/// Whether a write that would have to wait is one that waits for a reader. A file's waits for the disk.
+fn is_pipe(fd: RawFd) -> bool {
+    std::fs::metadata(format!("/proc/self/fd/{fd}"))
+        .is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+fn write_plain(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     #[expect(unsafe_code, reason = "std's stderr locks, and writes until all is out")]
     // SAFETY: the pointer and the length are of one slice.
     let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
@@ -235,6 +269,23 @@ mod tests {
         let mut stderr = Stderr { fd: writer.as_raw_fd(), sink: Sink::Shared, torn: false };
         let lines = fill(&mut stderr);
         assert!(lines > 100, "{lines}");
+    }
+
+    #[test]
+    fn a_pipe_that_the_app_fills_after_the_poll_is_not_waited_for() {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut numbers = release
+            .split(|c: char| !c.is_ascii_digit())
+            .map_while(|number| number.parse::<u32>().ok());
+        if (numbers.next(), numbers.next()) < (Some(6), Some(4)) {
+            println!("skipped: this kernel ({}) has no way not to wait", release.trim());
+            return;
+        }
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let full = (0..1000).find_map(|_| {
+            super::write_shared(writer.as_raw_fd(), &[b'x'; LOG_LINE_BYTES_MAX]).err()
+        });
+        assert_eq!(full.map(|error| error.kind()), Some(std::io::ErrorKind::WouldBlock));
     }
 
     #[test]
