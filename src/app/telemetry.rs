@@ -138,10 +138,11 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     local.block_on(&runtime, served);
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
-    relay.flush(until);
+    // First, for the relay sends meanwhile, and may use up the time.
     if let Some(viewer) = viewer {
         viewer.finish(until);
     }
+    relay.flush(until);
     Ok(())
 }
 

@@ -19,3 +19,4 @@ mod real_node;
 mod real_python;
 mod relay;
 mod support;
+mod view;
