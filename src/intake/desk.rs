@@ -75,6 +75,7 @@ impl Desk {
             Route::Discard => self
                 .stated(self.after_discarding(incoming, entry, &head, answer::discarded()).await),
             Route::Services { json_only } => self.services(incoming, entry, &head, json_only).await,
+            Route::Stats => self.stats(incoming, entry, &head).await,
             Route::Traces(version) => self.traces(incoming, entry, &head, version).await,
         }
     }
@@ -114,6 +115,21 @@ impl Desk {
             // Only a path that is served has the state.
             None => answer::not_found(),
         }
+    }
+
+    async fn stats(&self, incoming: Incoming, entry: &Entry, head: &Parts) -> Answer {
+        let headers = Headers::of(&head.headers);
+        let answer = match body::read(incoming, &self.bodies, entry, headers.expects_continue).await
+        {
+            Ok(body) => self.traces.take_stats(&headers, &body),
+            // The agent's stats reader has a limit of its own, and another status for it.
+            Err(Missing::TooLarge) => {
+                self.count_refusal();
+                answer::refusal(StatusCode::BAD_REQUEST, "the body is larger than the limit")
+            }
+            Err(missing) => self.refuse_body(missing),
+        };
+        self.stated(answer)
     }
 
     fn refuse_body(&self, missing: Missing) -> Answer {

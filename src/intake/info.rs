@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::intake::{Settings, route};
 use crate::pipeline;
+use crate::trace::stats;
 use crate::version;
 
 /// The document and what it is known by.
@@ -81,7 +82,7 @@ impl Info {
             version: version::AGENT,
             git_commit: "",
             endpoints: &route::LISTED,
-            client_drop_p0s: pipeline.sending && route::LISTED.contains(&"/v0.6/stats"),
+            client_drop_p0s: pipeline.sending,
             span_meta_structs: true,
             long_running_spans: true,
             span_events: true,
@@ -100,7 +101,11 @@ impl Info {
                 max_request_bytes: intake.body_bytes_max,
                 analyzed_spans_by_service: BTreeMap::new(),
             },
-            peer_tags: Vec::new(),
+            peer_tags: if pipeline.peer_tags_aggregation {
+                stats::peer_tag_keys(&pipeline.peer_tags)
+            } else {
+                Vec::new()
+            },
             span_kinds_stats_computed: span_kinds,
             filter_tags: Filters {},
             filter_tags_regex: Filters {},

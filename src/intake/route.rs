@@ -23,6 +23,8 @@ pub(super) enum Route {
         /// Msgpack is refused.
         json_only: bool,
     },
+    /// Stats that a tracer computed itself.
+    Stats,
     /// What we are and can do.
     Info,
     /// Taken and dropped: a tracer would print a warning into the app's stderr if it were refused.
@@ -32,12 +34,13 @@ pub(super) enum Route {
 }
 
 /// The endpoints of `/info`: what works, in the agent's order.
-pub(super) const LISTED: [&str; 6] = [
+pub(super) const LISTED: [&str; 7] = [
     "/v0.3/traces",
     "/v0.3/services",
     "/v0.4/traces",
     "/v0.4/services",
     "/v0.5/traces",
+    "/v0.6/stats",
     "/debugger/v1/diagnostics",
 ];
 
@@ -54,6 +57,7 @@ pub(super) fn of(path: &str) -> Route {
         "/v0.2/traces" => Route::Traces(ApiVersion::V02),
         "/spans" | "/v0.1/spans" => Route::Traces(ApiVersion::V01),
         "/v1.0/traces" => Route::Traces(ApiVersion::V10),
+        "/v0.6/stats" => Route::Stats,
         "/info" => Route::Info,
         "/v0.3/services" | "/v0.4/services" => Route::Services { json_only: false },
         "/services" | "/v0.1/services" | "/v0.2/services" => Route::Services { json_only: true },

@@ -67,6 +67,24 @@ impl Traces {
         })
     }
 
+    /// Takes a tracer's own stats.
+    pub(super) fn take_stats(&self, headers: &Headers<'_>, body: &[u8]) -> Answer {
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            self.pipeline.borrow_mut().client_stats(&headers.tracer, body, now_ns())
+        }));
+        match taken {
+            Ok(Ok(())) => answer::empty(),
+            Ok(Err(error)) => Self::refuse(&error),
+            Err(_) => {
+                // How many groups it had is not known: one at the least.
+                let counts = Counts { stats_groups: 1, ..Counts::default() };
+                self.ledger.received(counts);
+                self.ledger.shed(Shed::Fault, counts);
+                answer::empty()
+            }
+        }
+    }
+
     /// The pipeline has counted it.
     fn refuse(error: &Error) -> Answer {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);

@@ -66,6 +66,14 @@ fn a_client_that_asks_before_it_sends_too_much_is_told_at_once() {
 }
 
 #[test]
+fn stats_above_the_limit_are_400() {
+    let intake = limited();
+    let answer =
+        Client::tcp(intake.address).ask("PUT", "/v0.6/stats", &[MSGPACK], &vec![0; LIMIT + 1]);
+    assert_eq!((answer.status, answer.header("Content-Type")), (400, "text/plain; charset=utf-8"));
+}
+
+#[test]
 fn a_head_that_is_too_large_is_refused() {
     let intake = limited();
     let mut client = Client::tcp(intake.address);

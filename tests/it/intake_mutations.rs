@@ -67,6 +67,11 @@ fn almost_right_v05_bodies() {
 }
 
 #[test]
+fn almost_right_stats_bodies() {
+    check("/v0.6/stats", "application/msgpack", &bodies::stats(), 4000, 3);
+}
+
+#[test]
 fn almost_right_json_bodies() {
     let body = br#"[[{"service":"a","name":"b","resource":"c","trace_id":1,"span_id":2,"start":3,"duration":4,"meta":{"k":"v"},"metrics":{"m":1.5}}]]"#;
     check("/v0.3/traces", "application/json", body, 4000, 4);
@@ -82,7 +87,7 @@ fn bodies_that_claim_to_be_huge_take_no_memory() {
         b"\x91\x91\xdf\xff\xff\xff\xff",
         b"\x91\x91\x81\xdb\xff\xff\xff\xff",
     ] {
-        for path in ["/v0.4/traces", "/v0.5/traces"] {
+        for path in ["/v0.4/traces", "/v0.5/traces", "/v0.6/stats"] {
             assert_eq!(client.ask("POST", path, &[MSGPACK], head).status, 400, "{path} {head:x?}");
         }
     }

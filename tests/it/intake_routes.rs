@@ -56,6 +56,7 @@ fn info_is_honest_and_every_other_answer_has_its_hash() {
         document["config"].get("obfuscation").is_none()
             && document.get("obfuscation_version").is_none()
     );
+    assert!(document["peer_tags"].as_array().unwrap().iter().any(|tag| tag == "db.instance"));
     assert!(document["agent_implementation"].as_str().unwrap().starts_with("pillion-"));
 
     let mut hash = String::new();
@@ -169,6 +170,9 @@ fn every_version_has_its_own_answer() {
         assert!(answer.text().starts_with(expect), "{path} {answer:?}");
     }
     assert_eq!(intake.spans(), 3);
+    let answer = client.ask("PUT", "/v0.6/stats", &[MSGPACK], &bodies::stats());
+    assert_eq!((answer.status, answer.text(), answer.header("Content-Type")), (200, "", ""));
+    assert!(has_state(&answer));
 }
 
 #[test]
@@ -223,13 +227,15 @@ fn the_body_decides_on_the_newest_path() {
 }
 
 #[test]
-fn a_page_of_another_site_is_refused() {
+fn a_page_of_another_site_is_refused_but_not_for_stats() {
     let intake = RunningIntake::new();
     let mut client = Client::tcp(intake.address);
     let site = ("Sec-Fetch-Site", "cross-site");
     let answer = client.ask("POST", "/v0.4/traces", &[MSGPACK, site], &bodies::v04(1, 1));
     check_refusal(&answer, 403, "cross-site request rejected\n");
     assert!(has_state(&answer));
+    let answer = client.ask("POST", "/v0.6/stats", &[MSGPACK, site], &bodies::stats());
+    assert_eq!(answer.status, 200);
     let answer = client.ask(
         "POST",
         "/v0.4/traces",
