@@ -10,6 +10,7 @@
     reason = "a test fails by a panic, and its parts are not an interface"
 )]
 
+mod architecture;
 mod docker;
 mod intake_drain;
 mod intake_limits;
