@@ -52,6 +52,11 @@ impl Traces {
             tracer: headers.tracer,
             body,
         };
+        // The rates as they were before this body, as the agent answers.
+        let reply = match route::reply(version) {
+            Reply::Ok => answer::ok(),
+            Reply::Rates => self.rates(headers.rates_version),
+        };
         let taken = catch_unwind(AssertUnwindSafe(|| {
             self.pipeline.borrow_mut().traces(&request, now_ns())
         }));
@@ -61,10 +66,7 @@ impl Traces {
             Ok(Err(error)) => return Some(Self::refuse(&error)),
             Err(_) => self.count_fault(headers),
         }
-        Some(match route::reply(version) {
-            Reply::Ok => answer::ok(),
-            Reply::Rates => self.rates(headers.rates_version),
-        })
+        Some(reply)
     }
 
     /// Takes a tracer's own stats.

@@ -4,6 +4,7 @@ use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
 use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
 use crate::trace::chunk::{Context, PRIORITY_NONE, ReadyValue, Work, is_rejected};
+use crate::trace::decode::Form;
 use crate::trace::encode::{self, Additions};
 use crate::trace::head::BodyFacts;
 use crate::trace::model::{Body, Chunk};
@@ -38,6 +39,7 @@ impl Pipeline {
             } else {
                 &facts.process_tags
             },
+            otlp_export: &facts.otlp_export,
         };
         #[expect(clippy::cast_precision_loss, reason = "a weight")]
         let dropped_p0_weight = tracer.dropped_p0_traces as f32 / body.chunks.len().max(1) as f32;
@@ -129,7 +131,8 @@ impl Pipeline {
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
         let additions = Additions {
             root: root.as_slice(),
-            each: &[(payload.own.converted, ReadyValue::Text(marker))],
+            marker: (payload.own.converted, ReadyValue::Text(marker)),
+            marks: marked_spans(chunk, context.body),
             lacking: &lacking,
             top_level: payload.own.top_level,
         };
@@ -152,6 +155,15 @@ fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
         .take(crate::trace::keys::SPAN_TAGS_MAX)
         .map(|(key, value)| (intern(key), intern(value)))
         .collect()
+}
+
+/// How many of the chunk's spans are marked as converted.
+fn marked_spans(chunk: &Chunk, body: &Body) -> usize {
+    match (body.form, chunk.spans.range().start) {
+        (Form::V05, 0) => 1,
+        (Form::V05, _) => 0,
+        _ => usize::MAX,
+    }
 }
 
 fn has_priority(work: &Work) -> bool {

@@ -258,12 +258,16 @@ impl Work {
             ..Ready::default()
         };
         (ready.start, ready.duration) = times(span.start as u64, span.duration, context.now_ns);
-        self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        if !context.body.form.is_json() || self.spans.is_empty() {
+            self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        }
         let (attributes, peers, primaries) =
             (self.attributes.len(), self.peers.len(), self.primaries.len());
-        for (position, attribute) in
-            context.body.attributes[span.attributes.range()].iter().enumerate()
-        {
+        let of_body = &context.body.attributes[span.attributes.range()];
+        for (position, attribute) in of_body.iter().enumerate() {
+            if is_cut_and_replaced(attribute, &of_body[position + 1..], source) {
+                continue;
+            }
             self.take_attribute(position, attribute, &mut ready, table, context);
         }
         ready.attributes = Slice::new(attributes, self.attributes.len());
@@ -305,7 +309,9 @@ impl Work {
         };
         if attribute.class.is_none() {
             self.attributes.push(value);
-        } else if let Some(value) = self.note(attribute.class, value, ready, table, context) {
+        } else if let Some(value) = self.note(attribute.class, value, ready, table, context)
+            && !(context.body.form.is_json() && attribute.class.meaning.has_field())
+        {
             self.attributes.push(value);
         }
     }
@@ -350,24 +356,22 @@ impl Work {
         table: &mut Table,
         context: &Context<'_>,
     ) -> Option<Ref> {
+        let is_json = context.body.form.is_json();
         match meaning {
             Meaning::Env => ready.env = table.derive(Derived::Env, text),
             Meaning::Version => ready.version = text,
             Meaning::Component => ready.component = text,
             Meaning::SpanKind => {
                 ready.span_kind = SpanKind::parse(table.strings.bytes(text));
-                if matches!(context.body.form, Form::V04Json | Form::V01Json) {
-                    return None;
-                }
             }
-            Meaning::Origin => self.facts.origin = text,
+            Meaning::Origin if !is_json || self.facts.origin == 0 => self.facts.origin = text,
             Meaning::TraceIdHigh => {
                 if let Ok(high) = u64::from_str_radix(table.strings.get(text), 16) {
                     self.facts.trace_id =
                         u128::from(high) << 64 | self.facts.trace_id & u128::from(u64::MAX);
                 }
             }
-            Meaning::DecisionMaker => {
+            Meaning::DecisionMaker if !is_json || self.facts.sampling_mechanism.is_none() => {
                 let mechanism = table.strings.get(text);
                 let mechanism = mechanism.strip_prefix('-').unwrap_or(mechanism);
                 self.facts.sampling_mechanism = mechanism.parse().ok();
@@ -479,6 +483,13 @@ impl Work {
 pub fn is_rejected(chunk: &Chunk, body: &Body) -> bool {
     let spans = &body.spans[chunk.spans.range()];
     spans.is_empty() || spans.iter().any(|span| span.span_id == 0)
+}
+
+/// Of two attributes with one key the later counts, and whoever reads the payload sees to that; but not where the first one's key is cut.
+fn is_cut_and_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> bool {
+    let key = attribute.key.of(source);
+    key.len() > normalise::META_KEY_BYTES_MAX
+        && later.iter().any(|other| other.key.of(source) == key)
 }
 
 /// Keeps a gRPC status if its key comes before that of the one that is kept already.

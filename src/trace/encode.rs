@@ -12,8 +12,10 @@ use crate::trace::{normalise, wire};
 pub struct Additions<'a> {
     /// Attributes of the root alone.
     pub root: &'a [(Ref, ReadyValue)],
-    /// Attributes of every span: the marker of the form.
-    pub each: &'a [(Ref, ReadyValue)],
+    /// The marker of the form.
+    pub marker: (Ref, ReadyValue),
+    /// How many spans get the marker, from the first on.
+    pub marks: usize,
     /// Attributes of every span that lacks them; the index is the bit of [`Ready::span_tags`].
     pub lacking: &'a [(Ref, Ref)],
     /// The key `_top_level`.
@@ -35,8 +37,10 @@ pub fn chunk(
     wire::number(out, 0x10, u64::from(origin));
     for (index, ready) in work.spans.iter().enumerate() {
         let root = if index == work.root { additions.root } else { &[] };
+        let marker = (index < additions.marks).then_some(&additions.marker);
         let mut encoder = Encoder { out, table, body, source };
-        encoder.span(ready, &work.attributes[ready.attributes.range()], root, additions);
+        let own = work.attributes[ready.attributes.range()].iter();
+        encoder.span(ready, own.chain(marker).chain(root), additions);
     }
     wire::bytes(out, 0x32, &trace_id.to_be_bytes());
     wire::number(out, 0x38, u64::from(sampling_mechanism.unwrap_or(0)));
@@ -51,11 +55,10 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    fn span(
+    fn span<'b>(
         &mut self,
         ready: &Ready,
-        attributes: &[(Ref, ReadyValue)],
-        root: &[(Ref, ReadyValue)],
+        attributes: impl Iterator<Item = &'b (Ref, ReadyValue)>,
         additions: &Additions<'_>,
     ) {
         let field = wire::open(self.out, 0x22);
@@ -67,7 +70,7 @@ impl Encoder<'_> {
         wire::fixed(self.out, 0x31, ready.start);
         wire::number(self.out, 0x38, ready.duration);
         wire::number(self.out, 0x40, u64::from(ready.error));
-        for (key, value) in attributes.iter().chain(additions.each).chain(root) {
+        for (key, value) in attributes {
             self.attribute(0x4a, *key, *value);
         }
         if ready.add_top_level {

@@ -7,7 +7,8 @@ use crate::trace::model::{Body, Value};
 use crate::trace::normalise;
 use crate::trace::table::as_text;
 
-/// What a body's spans say of its payload. Of several chunks, the last that has a value counts; process tags are those of the first span.
+/// What a body's spans say of its payload. Of several values the last counts, and in JSON the first. Process tags and the export of the
+/// tracer are those of the first span alone.
 #[derive(Clone, Debug, Default)]
 pub struct BodyFacts<'a> {
     /// `env`, normalised.
@@ -22,6 +23,8 @@ pub struct BodyFacts<'a> {
     pub apm_mode: Cow<'a, str>,
     /// `_dd.tags.process`.
     pub process_tags: Cow<'a, str>,
+    /// `_dd.sdk.otlp_export`.
+    pub otlp_export: Cow<'a, str>,
 }
 
 impl<'a> BodyFacts<'a> {
@@ -42,23 +45,26 @@ impl<'a> BodyFacts<'a> {
                 _ => continue,
             };
             let bytes = text.of(source);
-            if field.as_bytes() != bytes && !bytes.is_empty() {
+            let is_later = body.form.is_json() && !field.is_empty();
+            if field.as_bytes() != bytes && !bytes.is_empty() && !is_later {
                 *field = as_text(bytes);
             }
         }
         if let Cow::Owned(normal) = normalise::tag_value(&facts.env) {
             facts.env = Cow::Owned(normal);
         }
-        facts.process_tags = first_process_tags(body, source).unwrap_or_default();
+        let of_first = |meaning| of_first_span(body, source, meaning).unwrap_or_default();
+        facts.process_tags = of_first(Meaning::ProcessTags);
+        facts.otlp_export = of_first(Meaning::OtlpExport);
         facts
     }
 }
 
-fn first_process_tags<'a>(body: &Body, source: &'a [u8]) -> Option<Cow<'a, str>> {
+fn of_first_span<'a>(body: &Body, source: &'a [u8], meaning: Meaning) -> Option<Cow<'a, str>> {
     let first = body.spans.first()?;
     let mut attributes = body.attributes[first.attributes.range()].iter();
-    let tags = attributes.find(|attribute| attribute.class.meaning == Meaning::ProcessTags)?;
-    match tags.value {
+    let found = attributes.find(|attribute| attribute.class.meaning == meaning)?;
+    match found.value {
         Value::Text(text) => Some(as_text(text.of(source))),
         _ => None,
     }

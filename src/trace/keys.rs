@@ -25,6 +25,8 @@ pub enum Meaning {
     ApmMode,
     /// `_dd.tags.process`.
     ProcessTags,
+    /// `_dd.sdk.otlp_export`.
+    OtlpExport,
     /// `_sampling_priority_v1`.
     Priority,
     /// `_dd.origin`.
@@ -69,6 +71,13 @@ pub enum Meaning {
     ErrorType,
 }
 
+impl Meaning {
+    /// Whether the payload has a field of its own for the value. In JSON bodies the agent sends it in that field alone.
+    pub fn has_field(self) -> bool {
+        matches!(self, Self::Env | Self::Version | Self::Component | Self::SpanKind)
+    }
+}
+
 /// A key's meaning, and the lists that users and the agent put keys on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Class {
@@ -99,7 +108,7 @@ pub struct Keys {
 /// Span tags of the user that are looked for; further ones are left out.
 pub const SPAN_TAGS_MAX: usize = 64;
 
-const MEANINGS: [(&str, Meaning); 33] = [
+const MEANINGS: [(&str, Meaning); 34] = [
     ("env", Meaning::Env),
     ("version", Meaning::Version),
     ("component", Meaning::Component),
@@ -108,6 +117,7 @@ const MEANINGS: [(&str, Meaning); 33] = [
     ("_dd.git.commit.sha", Meaning::GitCommitSha),
     ("_dd.apm_mode", Meaning::ApmMode),
     ("_dd.tags.process", Meaning::ProcessTags),
+    ("_dd.sdk.otlp_export", Meaning::OtlpExport),
     ("_sampling_priority_v1", Meaning::Priority),
     ("_dd.origin", Meaning::Origin),
     ("_dd.p.tid", Meaning::TraceIdHigh),

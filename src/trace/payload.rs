@@ -32,9 +32,11 @@ pub struct Head<'a> {
     pub apm_mode: &'a str,
     /// Attribute `_dd.tags.process`.
     pub process_tags: &'a str,
+    /// Attribute `_dd.sdk.otlp_export`.
+    pub otlp_export: &'a str,
 }
 
-const HEAD_VALUES: usize = 10;
+const HEAD_VALUES: usize = 11;
 
 impl<'a> Head<'a> {
     fn values(&self) -> [&'a str; HEAD_VALUES] {
@@ -49,13 +51,15 @@ impl<'a> Head<'a> {
             self.git_commit_sha,
             self.apm_mode,
             self.process_tags,
+            self.otlp_export,
         ]
     }
 }
 
 /// The tags of the payload's own fields for the first values of [`Head::values`]; the rest are attributes.
 const FIELD_TAGS: [u8; 7] = [0x10, 0x18, 0x20, 0x28, 0x38, 0x40, 0x48];
-const ATTRIBUTE_KEYS: [&str; 3] = ["_dd.git.commit.sha", "_dd.apm_mode", "_dd.tags.process"];
+const ATTRIBUTE_KEYS: [&str; 4] =
+    ["_dd.git.commit.sha", "_dd.apm_mode", "_dd.tags.process", "_dd.sdk.otlp_export"];
 
 /// A tracer payload under construction.
 #[derive(Debug, Default)]

@@ -46,7 +46,12 @@ pub enum Form {
 }
 
 impl Form {
-    /// The marker that the agent puts on each span.
+    /// Whether it was JSON.
+    pub fn is_json(self) -> bool {
+        matches!(self, Self::V01Json | Self::V04Json)
+    }
+
+    /// The marker that the agent puts on each span (of v0.5, on the body's first span alone).
     pub fn marker(self) -> &'static str {
         match self {
             Self::V01Json => "v01-json",
