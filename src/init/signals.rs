@@ -170,7 +170,6 @@ mod tests {
             assert!(Set::ALL.contains(signal));
             assert!(!Set::ALL.without(signal).contains(signal));
         }
-        assert_eq!(Set::of_bits(1 << 14), Set::of_bits(u64::MAX & (1 << 14)));
         assert!(Set::of_bits(1 << 14).contains(libc::SIGTERM));
     }
 

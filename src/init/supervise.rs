@@ -44,6 +44,11 @@ impl Child {
     pub fn supervise(self, on_term: &mut dyn FnMut()) -> Exit {
         let mut stop_asked = None;
         loop {
+            // Before every wait and not only after SIGCHLD: that one waits behind the signals with lower numbers as long as they come, and
+            // there is none for a process that ended before we were executed.
+            if let Some((code, signal)) = self.reap() {
+                return Exit { code, signal, stop_asked };
+            }
             let signal = signals::wait();
             if signal.number != libc::SIGCHLD && !signal.is_own() {
                 self.pass_on(&signal);
@@ -52,10 +57,6 @@ impl Child {
                     // A panic there is a fault of the data plane, and must not end the app.
                     catch_unwind(AssertUnwindSafe(&mut *on_term)).ok();
                 }
-            }
-            // After every signal and not only after SIGCHLD: it waits behind the signals with lower numbers as long as they come.
-            if let Some((code, signal)) = self.reap() {
-                return Exit { code, signal, stop_asked };
             }
         }
     }
@@ -133,8 +134,8 @@ fn asks_to_stop(signal: i32) -> bool {
 /// as PID 1.
 pub fn wait_for_stop() {
     loop {
-        let signal = signals::wait().number;
         while reaper::next().is_some() {}
+        let signal = signals::wait().number;
         match signal {
             libc::SIGTERM | libc::SIGINT => return,
             libc::SIGQUIT | libc::SIGHUP if !signals::is_ignored(signal) => return,

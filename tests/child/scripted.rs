@@ -3,8 +3,17 @@
 //! It starts as a C program does, without the start of Rust's own, which would change what it is to show.
 
 #![no_main]
-#![allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "a test program that looks at the process as C does")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "its panic is how a test sees that it went wrong")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    reason = "a test program that looks at the process as C does"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "its panic is how a test sees that it went wrong"
+)]
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fmt::Write as _;
@@ -16,7 +25,9 @@ unsafe extern "C" {
 
 #[unsafe(no_mangle)]
 extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
-    let args: Vec<&CStr> = (1..usize::try_from(argc).unwrap()).map(|at| unsafe { CStr::from_ptr(*argv.add(at)) }).collect();
+    let args: Vec<&CStr> = (1..usize::try_from(argc).unwrap())
+        .map(|at| unsafe { CStr::from_ptr(*argv.add(at)) })
+        .collect();
     let words: Vec<&str> = args.iter().map(|arg| arg.to_str().unwrap_or("")).collect();
     match words.as_slice() {
         ["enter", ..] => enter(&args[1..]),
@@ -65,10 +76,12 @@ fn wait_for_end_of_input() {
 fn set_action(signal: c_int, action: usize) {
     // The kernel's own call: the C library refuses the signals that it keeps for itself.
     let raw = [action, 0, 0, 0];
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, raw.as_ptr(), std::ptr::null::<usize>(), 8) };
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, raw.as_ptr(), std::ptr::null::<usize>(), 8)
+    };
 }
 
-/// Changes the state of this process by the words `ignore=N`, `block=N`, `close=FD`, `open=FD`, `chdir=PATH`, `files=N`, `env=NAME=VALUE`, then executes the
+/// Changes the state of this process by the words `ignore=N`, `default=N`, `block=N`, `close=FD`, `open=FD`, `chdir=PATH`, `files=N`, `env=NAME=VALUE`, then executes the
 /// command after `--`, with `$$` in a value replaced by the pid.
 fn enter(args: &[&CStr]) -> c_int {
     let end = args.iter().position(|arg| *arg == c"--").unwrap();
@@ -78,21 +91,33 @@ fn enter(args: &[&CStr]) -> c_int {
         unsafe {
             match name {
                 "ignore" => set_action(number(), libc::SIG_IGN),
+                "default" => set_action(number(), libc::SIG_DFL),
                 "block" => {
                     let set = 1_u64 << (number() - 1);
-                    libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const set, std::ptr::null::<u64>(), 8);
+                    libc::syscall(
+                        libc::SYS_rt_sigprocmask,
+                        libc::SIG_BLOCK,
+                        &raw const set,
+                        std::ptr::null::<u64>(),
+                        8,
+                    );
                 }
                 "close" => {
                     libc::close(number());
                 }
                 "open" => {
                     let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-                    libc::dup2(null, number());
-                    libc::close(null);
+                    if null != number() {
+                        libc::dup2(null, number());
+                        libc::close(null);
+                    }
                 }
                 "chdir" => assert_eq!(libc::chdir(CString::new(value).unwrap().as_ptr()), 0),
                 "files" => {
-                    let limit = libc::rlimit { rlim_cur: value.parse().unwrap(), rlim_max: value.parse().unwrap() };
+                    let limit = libc::rlimit {
+                        rlim_cur: value.parse().unwrap(),
+                        rlim_max: value.parse().unwrap(),
+                    };
                     libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
                 }
                 "env" => {
@@ -115,7 +140,13 @@ fn die(signal: c_int) -> c_int {
     let empty = 0_u64;
     unsafe {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const empty, std::ptr::null::<u64>(), 8);
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const empty,
+            std::ptr::null::<u64>(),
+            8,
+        );
         libc::kill(libc::getpid(), signal);
     }
     sleep_ms(2000);
@@ -142,7 +173,8 @@ fn signals() -> c_int {
                 libc::signal(number, write_fault as *const () as usize);
             },
             _ => {
-                unsafe { signal_hook::low_level::register(number, move || write_signal(number)) }.unwrap();
+                unsafe { signal_hook::low_level::register(number, move || write_signal(number)) }
+                    .unwrap();
             }
         }
     }
@@ -166,16 +198,32 @@ fn state(path: &str, args: &[&CStr]) -> c_int {
         if flags >= 0 {
             let status = unsafe { libc::fcntl(fd, libc::F_GETFL) };
             let target = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
-            writeln!(text, "file {fd}: {} flags {flags} status {status:o}", target.display()).unwrap();
+            writeln!(text, "file {fd}: {} flags {flags} status {status:o}", target.display())
+                .unwrap();
         }
     }
     for line in std::fs::read_to_string("/proc/self/status").unwrap().lines() {
-        if ["SigBlk", "SigIgn", "SigPnd", "ShdPnd", "SigCgt", "NoNewPrivs", "CapEff", "Uid", "Gid", "Umask"].iter().any(|name| line.starts_with(name)) {
+        if [
+            "SigBlk",
+            "SigIgn",
+            "SigPnd",
+            "ShdPnd",
+            "SigCgt",
+            "NoNewPrivs",
+            "CapEff",
+            "Uid",
+            "Gid",
+            "Umask",
+        ]
+        .iter()
+        .any(|name| line.starts_with(name))
+        {
             writeln!(text, "{line}").unwrap();
         }
     }
     text += &std::fs::read_to_string("/proc/self/limits").unwrap();
-    writeln!(text, "oom {}", std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim()).unwrap();
+    writeln!(text, "oom {}", std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim())
+        .unwrap();
     writeln!(text, "directory {}", std::env::current_dir().unwrap().display()).unwrap();
     for arg in args {
         writeln!(text, "argument {arg:?}").unwrap();

@@ -44,7 +44,8 @@ fn without_an_init_they_would_stay() {
 fn orphans_of_a_background_job_of_a_shell_are_reaped() {
     for place in Place::ALL {
         let script = "(sh -c 'sleep 0.05' &) ; (sleep 0.1 &) ; echo ready; read line; exit 4";
-        let mut run = place.run_words(&[], vec![pillion().into(), "sh".into(), "-c".into(), script.into()]);
+        let mut run =
+            place.run_words(&[], vec![pillion().into(), "sh".into(), "-c".into(), script.into()]);
         let child = run.child();
         run.expect_line("ready");
         check_is_left_alone(&run, child);
@@ -57,7 +58,8 @@ fn orphans_of_a_background_job_of_a_shell_are_reaped() {
 fn orphans_that_still_run_do_not_delay_the_exit() {
     for place in Place::ALL {
         let script = "(sleep 20 >/dev/null 2>&1 &) ; exit 6";
-        let run = place.run_words(&[], vec![pillion().into(), "sh".into(), "-c".into(), script.into()]);
+        let run =
+            place.run_words(&[], vec![pillion().into(), "sh".into(), "-c".into(), script.into()]);
         let started = std::time::Instant::now();
         run.expect_code(6, "an orphan that runs on");
         assert!(started.elapsed().as_secs() < 10, "{place:?}");
@@ -70,6 +72,7 @@ fn the_sidecar_reaps_too() {
     for place in Place::ALL {
         let script = format!("sleep 0.1 & exec {}", pillion().display());
         let run = place.run_words(&[], vec!["/bin/sh".into(), "-c".into(), script.into()]);
+        run.wait_for_mask();
         poll_until("the job is reaped", || children(run.pid).is_empty());
         run.send(libc::SIGTERM);
         assert_eq!(run.end().0, Some(0), "{place:?}");
@@ -79,7 +82,11 @@ fn the_sidecar_reaps_too() {
 #[test]
 fn a_child_that_was_there_before_the_exec_is_reaped_and_not_taken_for_the_app() {
     for place in Place::ALL {
-        let script = format!("sh -c 'exit 9' & exec {} {} signals", pillion().display(), scripted_child().display());
+        let script = format!(
+            "sh -c 'exit 9' & exec {} {} signals",
+            pillion().display(),
+            scripted_child().display()
+        );
         let mut run = place.run_words(&[], vec!["/bin/sh".into(), "-c".into(), script.into()]);
         run.expect_line("ready");
         poll_until("the job is reaped", || children(run.pid).len() == 1);

@@ -6,7 +6,8 @@ use crate::support::place::{Place, Run, pillion, poll_until, scripted_child, sen
 
 /// The signals that can be sent, caught by the scripted child, and are not the wrapper's own (SIGCHLD).
 fn catchable() -> impl Iterator<Item = i32> {
-    (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(signal))
+    (1..=64)
+        .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(signal))
 }
 
 fn ready(place: Place) -> Run {
@@ -32,10 +33,12 @@ fn every_signal_reaches_the_child_in_order() {
 fn a_burst_of_all_signals_loses_none_and_doubles_none() {
     for place in Place::ALL {
         let mut run = ready(place);
-        catchable().for_each(|signal| run.send(signal));
-        let mut seen: Vec<_> = catchable().map(|_| run.line()).collect();
+        // A stop signal takes a SIGCONT away that has not been taken yet, and the other way round (signal(7)).
+        let burst = || catchable().filter(|signal| *signal != libc::SIGCONT);
+        burst().for_each(|signal| run.send(signal));
+        let mut seen: Vec<_> = burst().map(|_| run.line()).collect();
         seen.sort();
-        let expect: Vec<_> = catchable().map(|signal| format!("sig {signal:02}")).collect();
+        let expect: Vec<_> = burst().map(|signal| format!("sig {signal:02}")).collect();
         assert_eq!(seen, expect, "{place:?}");
         run.close_input();
         run.expect_code(0, "after a burst");
@@ -46,7 +49,15 @@ fn a_burst_of_all_signals_loses_none_and_doubles_none() {
 fn a_thousand_queued_signals_arrive_each() {
     for place in Place::ALL {
         let mut run = ready(place);
-        let sender = Place::Ordinary.run_words(&[], vec![scripted_child().into(), "burst".into(), run.pid.to_string().into(), "1000".into()]);
+        let sender = Place::Ordinary.run_words(
+            &[],
+            vec![
+                scripted_child().into(),
+                "burst".into(),
+                run.pid.to_string().into(),
+                "1000".into(),
+            ],
+        );
         sender.expect_code(0, "the sender");
         for _ in 0..1000 {
             run.expect_line("sig 35");
@@ -75,7 +86,8 @@ fn a_second_term_is_passed_on_again() {
 fn signals_that_the_c_library_keeps_for_itself_are_passed_on_too() {
     for place in Place::ALL {
         for signal in [32, 33] {
-            let run = place.run(&["stubborn", "30000", "0"]);
+            // The posix_spawn that started this chain left them ignored.
+            let run = place.run_from(&["default=32", "default=33"], &[], &["hold-on"]);
             run.expect_line("ready");
             run.send(signal);
             run.expect_code(128 + signal, "ended by a signal without a name");
@@ -86,7 +98,16 @@ fn signals_that_the_c_library_keeps_for_itself_are_passed_on_too() {
 #[test]
 fn a_child_without_actions_of_its_own_is_ended_as_by_the_signal() {
     for place in Place::ALL {
-        for signal in [libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, 34, 64] {
+        for signal in [
+            libc::SIGTERM,
+            libc::SIGUSR1,
+            libc::SIGUSR2,
+            libc::SIGINT,
+            libc::SIGHUP,
+            libc::SIGQUIT,
+            34,
+            64,
+        ] {
             let run = place.run(&["hold-on"]);
             run.expect_line("ready");
             run.send(signal);
@@ -150,7 +171,11 @@ fn a_stopped_child_stays_stopped_until_it_is_continued() {
             let child = run.child();
             run.send(signal);
             poll_until("the child is stopped", || state_of(child) == Some('T'));
-            assert_ne!(state_of(run.pid), Some('T'), "the wrapper stops without a terminal, {place:?}");
+            assert_ne!(
+                state_of(run.pid),
+                Some('T'),
+                "the wrapper stops without a terminal, {place:?}"
+            );
             run.send(libc::SIGCONT);
             poll_until("the child goes on", || state_of(child) != Some('T'));
             send(child, libc::SIGSTOP);
@@ -177,7 +202,15 @@ fn a_signal_that_is_ignored_on_entry_stays_ignored() {
 #[test]
 fn a_fault_of_another_process_is_passed_on() {
     for place in Place::ALL {
-        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS] {
+        for signal in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGFPE,
+            libc::SIGILL,
+            libc::SIGABRT,
+            libc::SIGTRAP,
+            libc::SIGSYS,
+        ] {
             let run = place.run(&["hold-on"]);
             run.expect_line("ready");
             run.send(signal);

@@ -9,7 +9,12 @@ use tempfile::TempDir;
 use crate::support::place::{Place, pillion, scripted_child};
 
 /// What the child was given when it was started from `state`, with or without the wrapper, and its pid and process group.
-fn state_of(place: Place, folder: &TempDir, state: &[&str], is_wrapped: bool) -> (String, i32, i32) {
+fn state_of(
+    place: Place,
+    folder: &TempDir,
+    state: &[&str],
+    is_wrapped: bool,
+) -> (String, i32, i32) {
     let report = folder.path().join("report");
     let mut words: Vec<OsString> = Vec::new();
     if is_wrapped {
@@ -27,7 +32,16 @@ fn state_of(place: Place, folder: &TempDir, state: &[&str], is_wrapped: bool) ->
 /// Pipes have another number at each start.
 fn without_pipe_numbers(report: &str) -> String {
     let is_pipe = |line: &&str| line.contains(": pipe:[");
-    report.lines().map(|line| if is_pipe(&line) { line.split_once(": pipe:[").unwrap().0.to_owned() + ": pipe" } else { line.to_owned() + "\n" }).collect()
+    report
+        .lines()
+        .map(|line| {
+            if is_pipe(&line) {
+                line.split_once(": pipe:[").unwrap().0.to_owned() + ": pipe"
+            } else {
+                line.to_owned() + "\n"
+            }
+        })
+        .collect()
 }
 
 fn check(state: &[&str]) {
@@ -38,7 +52,11 @@ fn check(state: &[&str]) {
         state.push("env=SOMETHING=a=b\n\u{fffd}");
         let (plain, _, _) = state_of(place, &folder, &state, false);
         let (wrapped, pid, group) = state_of(place, &folder, &state, true);
-        assert_eq!(without_pipe_numbers(&wrapped), without_pipe_numbers(&plain), "{state:?}, {place:?}");
+        assert_eq!(
+            without_pipe_numbers(&wrapped),
+            without_pipe_numbers(&plain),
+            "{state:?}, {place:?}"
+        );
         assert_eq!(pid, group, "a process group of its own");
     }
 }

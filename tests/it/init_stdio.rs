@@ -20,7 +20,8 @@ fn command(place: Place, words: &[&str]) -> std::process::Command {
 #[test]
 fn three_million_bytes_and_the_code_come_through_a_slow_reader() {
     for place in Place::ALL {
-        let mut top = command(place, &["flood", "3000000", "6"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut top =
+            command(place, &["flood", "3000000", "6"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = top.stdout.take().unwrap();
         let mut bytes = vec![0; 1000];
         output.read_exact(&mut bytes).unwrap();
@@ -36,7 +37,8 @@ fn three_million_bytes_and_the_code_come_through_a_slow_reader() {
 #[test]
 fn a_reader_that_goes_ends_the_app_as_without_us() {
     for place in Place::ALL {
-        let mut top = command(place, &["enter", "--", "yes"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut top =
+            command(place, &["enter", "--", "yes"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = top.stdout.take().unwrap();
         output.read_exact(&mut [0; 100]).unwrap();
         drop(output);
@@ -52,7 +54,13 @@ fn standard_input_is_the_apps() {
         all.extend([pillion().into(), OsString::from("sh")]);
         #[expect(clippy::disallowed_types, reason = "a test starts processes")]
         let mut command = std::process::Command::new(&all[0]);
-        let mut top = command.args(&all[1..]).env("DD_APM_RECEIVER_PORT", "0").env("DD_LOG_LEVEL", "off").stdin(Stdio::piped()).spawn().unwrap();
+        let mut top = command
+            .args(&all[1..])
+            .env("DD_APM_RECEIVER_PORT", "0")
+            .env("DD_LOG_LEVEL", "off")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         top.stdin.take().unwrap().write_all(b"exit 7\n").unwrap();
         assert_eq!(top.wait().unwrap().code(), Some(7), "{place:?}");
     }

@@ -13,6 +13,7 @@ pub mod connect_proxy;
 pub mod decoded;
 pub mod http;
 pub mod lines;
+pub mod place;
 pub mod recorder;
 pub mod running_intake;
 pub mod tee;

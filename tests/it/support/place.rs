@@ -1,28 +1,55 @@
 //! The wrapper around the scripted child, in the places where it has to work: as PID 1 of a pid namespace of its own, and as any process.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test starts processes and is told by variables where things are")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test starts processes and is told by variables where things are"
+)]
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// The longest that anything here may take: two cores, shared with others.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary under test: `PILLION_BIN`, else the one that cargo built for the tests.
 pub(crate) fn pillion() -> PathBuf {
-    std::env::var_os("PILLION_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pillion")), PathBuf::from)
+    std::env::var_os("PILLION_BIN")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pillion")), PathBuf::from)
 }
 
-/// The scripted child, which cargo builds beside the tests.
+/// The scripted child. Cargo builds it beside the tests when it builds all of them; for a single one it is asked for it here.
 pub(crate) fn scripted_child() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    tests.ancestors().nth(2).unwrap().join("examples/scripted_child")
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let tests = std::env::current_exe().unwrap();
+        let folder = tests.ancestors().nth(2).unwrap();
+        if let Some(cargo) = std::env::var_os("CARGO") {
+            let profile = if folder.ends_with("debug") { "dev" } else { "release" };
+            let mut build = Command::new(cargo);
+            build.args([
+                "build",
+                "--quiet",
+                "--example",
+                "scripted_child",
+                "--profile",
+                profile,
+                "--target-dir",
+            ]);
+            build.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+            assert!(build.status().unwrap().success(), "the scripted child does not compile");
+        }
+        folder.join("examples/scripted_child")
+    })
+    .clone()
 }
 
 /// Polls until `is_so`, and fails with `what` when it is not so in time.
@@ -51,8 +78,18 @@ impl Place {
     pub(crate) fn words(self) -> Vec<OsString> {
         let words: &[&str] = match self {
             Self::Ordinary => &[],
-            Self::PidOne if nix::unistd::geteuid().is_root() => &["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"],
-            Self::PidOne => &["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"],
+            Self::PidOne if fs::metadata("/proc/self").unwrap().uid() == 0 => {
+                &["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+            }
+            Self::PidOne => &[
+                "unshare",
+                "--user",
+                "--map-root-user",
+                "--pid",
+                "--fork",
+                "--kill-child=KILL",
+                "--mount-proc",
+            ],
         };
         words.iter().map(OsString::from).collect()
     }
@@ -115,11 +152,9 @@ impl Run {
                 run.pid != 0 || run.has_ended()
             });
         }
-        let program = Path::new(program);
-        poll_until("the wrapper is executed", || {
-            let executed = fs::read_link(format!("/proc/{}/exe", run.pid));
-            run.has_ended() || executed.is_ok_and(|path| path == program || !program.has_root()) || run.is_over()
-        });
+        if Path::new(program) == pillion() {
+            run.wait_for_mask();
+        }
         run
     }
 
@@ -140,6 +175,16 @@ impl Run {
             pid != 0
         });
         pid
+    }
+
+    /// Waits until the wrapper takes its signals, or has ended. A build with a dynamic loader blocks them only after the loader; the release does at
+    /// its first instruction.
+    pub(crate) fn wait_for_mask(&self) {
+        poll_until("the wrapper waits for signals", || {
+            let call =
+                fs::read_to_string(format!("/proc/{}/syscall", self.pid)).unwrap_or_default();
+            call.split(' ').next() == Some(&libc::SYS_rt_sigtimedwait.to_string()) || self.is_over()
+        });
     }
 
     /// Sends a signal to the wrapper.
@@ -207,8 +252,14 @@ pub(crate) fn send(pid: i32, signal: i32) {
 /// The children of all threads of a process.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().map(|word| word.parse().unwrap()).collect::<Vec<_>>()).collect()
+    let lists = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().map(|word| word.parse().unwrap()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// The letter of a process's state (proc(5)).
