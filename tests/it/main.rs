@@ -12,17 +12,17 @@
 
 mod architecture;
 mod docker;
+mod init_exit_codes;
+mod init_reaping;
+mod init_signals;
+mod init_start_state;
+mod init_stdio;
 mod intake_drain;
 mod intake_limits;
 mod intake_mutations;
 mod intake_routes;
 mod real_node;
 mod real_python;
-mod init_exit_codes;
-mod init_reaping;
-mod init_signals;
-mod init_start_state;
-mod init_stdio;
 mod relay;
 mod support;
 mod view;
