@@ -194,9 +194,10 @@ impl<'a> Page<'a> {
         let (halves, whole) = (2 * self.bar as i128, (self.end - self.begin).max(1));
         let (from, to) = (i128::from(span.start_ns) - self.begin, end_ns(span) - self.begin);
         let first = (from * halves / whole).clamp(0, halves - 1);
-        // Rounded up, so that a span that ends last ends at the edge.
-        let last = ((to * halves + whole - 1) / whole).clamp(first + 1, halves);
         let is_thin = (to - from) * halves * 2 < whole;
+        // Rounded up, so that a span that ends last ends at the edge; a stroke is one.
+        let last = if is_thin { first + 1 } else { (to * halves + whole - 1) / whole };
+        let last = last.clamp(first + 1, halves);
         (0..self.bar as i128)
             .map(|column| {
                 let covers = |half: i128| (first..last).contains(&half);

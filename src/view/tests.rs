@@ -176,6 +176,20 @@ fn no_text_of_a_span_reaches_the_terminal_raw() {
 }
 
 #[test]
+fn the_same_error_is_told_once() {
+    let mut spans: Vec<Span> =
+        (1..6).map(|n| span((n, n / 2), "web", "step", "", (n, 1))).collect();
+    for at in [0, 1, 3, 4] {
+        fail(&mut spans[at], "", "closed");
+    }
+    fail(&mut spans[2], "", "other");
+    let drawn = render(&spans, 80, false);
+    assert_eq!((drawn.matches("closed").count(), drawn.matches('✗').count()), (1, 5), "{drawn}");
+    let lines: Vec<&str> = drawn.lines().collect();
+    assert_eq!((lines[4], lines[7]), ("│ │   closed", "    other"), "{drawn}");
+}
+
+#[test]
 fn long_messages_take_three_lines() {
     let mut root = span((1, 0), "web", "web.request", "GET /", (0, 1));
     fail(&mut root, "Error", &"Error: all work and no play makes Jack a dull boy, ".repeat(20));

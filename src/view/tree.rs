@@ -27,7 +27,7 @@ pub(super) struct Row<'a> {
 /// What a row shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What<'a> {
-    /// A span; the error is told here, and not by a child that has the very same.
+    /// A span; its error is told here, and not by another span that has the very same.
     Span { span: &'a Span, tells_error: bool },
     /// A parent that others name and that was not received.
     Missing(u64),
@@ -62,7 +62,27 @@ pub(super) fn rows(spans: &[Span], depth_max: usize) -> Vec<Row<'_>> {
     forest.choose(depth_max);
     let mut rows = Vec::new();
     forest.emit(forest.ground, &mut Guide::default(), &mut rows);
+    tell_errors(&mut rows);
     rows
+}
+
+/// Errors come up from where they arose through all that called it: each is told once, by the deepest span that has it.
+fn tell_errors(rows: &mut [Row<'_>]) {
+    let mut deepest: HashMap<(&str, &str), (usize, Reverse<usize>)> = HashMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        if let What::Span { span, .. } = row.what
+            && span.error
+        {
+            let depth = (row.guide.chars().count(), Reverse(at));
+            let known = deepest.entry((&span.error_type, &span.error_message)).or_insert(depth);
+            *known = depth.max(*known);
+        }
+    }
+    for (_, Reverse(at)) in deepest.into_values() {
+        if let What::Span { tells_error, .. } = &mut rows[at].what {
+            *tells_error = true;
+        }
+    }
 }
 
 impl<'a> Forest<'a> {
@@ -216,7 +236,7 @@ impl<'a> Forest<'a> {
             .sum();
         for (at, &child) in shown.iter().enumerate() {
             let what = match self.nodes[child] {
-                Node::Span(span) => What::Span { span, tells_error: self.tells_error(child, span) },
+                Node::Span(span) => What::Span { span, tells_error: false },
                 Node::Missing(id) => What::Missing(id),
             };
             let is_last = at + 1 == shown.len() && hidden == 0;
@@ -245,23 +265,6 @@ impl<'a> Forest<'a> {
             });
             guide.leave();
         }
-    }
-
-    /// An error that comes up from a child is told by the child.
-    fn tells_error(&self, place: usize, span: &Span) -> bool {
-        let is_same = |child: &&usize| match self.nodes[**child] {
-            Node::Span(child) => {
-                child.error
-                    && child.error_message == span.error_message
-                    && child.error_type == span.error_type
-            }
-            Node::Missing(_) => false,
-        };
-        span.error
-            && !self.children[place]
-                .iter()
-                .filter(|&&child| self.shown[child])
-                .any(|child| is_same(&child))
     }
 }
 
