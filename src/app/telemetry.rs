@@ -156,14 +156,10 @@ fn viewer(settings: &Settings) -> io::Result<Option<(view::Tap, view::Viewer)>> 
         return Ok(None);
     }
     if log::is_terminal() {
-        tracing::warn!(
-            "No DD_API_KEY: traces are shown here and not sent. Set it to send them to Datadog."
-        );
+        tracing::warn!("No DD_API_KEY: traces are shown here instead of being sent.");
         return view::start().map(Some);
     }
-    tracing::warn!(
-        "No DD_API_KEY: traces are taken and not sent. Set it to send them, or use --view to see them here."
-    );
+    tracing::warn!("No DD_API_KEY: nothing is sent. --view shows traces here.");
     Ok(None)
 }
 
