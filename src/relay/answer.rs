@@ -68,9 +68,22 @@ pub(super) fn cause(error: &reqwest::Error, timeout: Duration) -> String {
     {
         return os_error(errno).map_or_else(|| error.to_string(), str::to_owned);
     }
+    if let Some(rustls::Error::InvalidCertificate(why)) = causes().filter_map(tls_error).last() {
+        return format!(
+            "its certificate is not trusted ({why}); a proxy that opens TLS has an authority of its own, whose file SSL_CERT_FILE can name"
+        );
+    }
     let innermost = causes().last().map(ToString::to_string).unwrap_or_default();
     let kind = if error.is_connect() { "connecting failed" } else { "the connection broke" };
     if innermost.is_empty() { kind.to_owned() } else { format!("{kind}: {innermost}") }
+}
+
+/// The TLS library's own error, which is wrapped in one or two I/O errors on its way.
+fn tls_error<'a>(mut error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    while let Some(wrapped) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        error = wrapped;
+    }
+    error.downcast_ref()
 }
 
 fn os_error(errno: i32) -> Option<&'static str> {

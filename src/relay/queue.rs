@@ -257,10 +257,34 @@ impl Queue {
 }
 
 /// Counts in words, for messages.
-pub(super) fn words(counts: Counts) -> String {
+fn words(counts: Counts) -> String {
+    let spans = format!("{} span{}", counts.spans, if counts.spans == 1 { "" } else { "s" });
+    let groups = format!(
+        "{} stats group{}",
+        counts.stats_groups,
+        if counts.stats_groups == 1 { "" } else { "s" }
+    );
     match (counts.spans, counts.stats_groups) {
-        (spans, 0) => format!("{spans} spans"),
-        (0, groups) => format!("{groups} stats groups"),
-        (spans, groups) => format!("{spans} spans and {groups} stats groups"),
+        (_, 0) => spans,
+        (0, _) => groups,
+        _ => format!("{spans} and {groups}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, words};
+
+    #[test]
+    fn counts_are_said_in_words() {
+        for (spans, stats_groups, expect) in [
+            (0, 0, "0 spans"),
+            (1, 0, "1 span"),
+            (2, 0, "2 spans"),
+            (0, 1, "1 stats group"),
+            (3, 4, "3 spans and 4 stats groups"),
+        ] {
+            assert_eq!(words(Counts { spans, stats_groups, ..Counts::default() }), expect);
+        }
     }
 }

@@ -139,6 +139,7 @@ impl Work {
                 Woken::Time if wake_at.is_none() => {
                     self.packer.release();
                     self.queue.release_spare();
+                    give_memory_back();
                     is_released = true;
                 }
                 Woken::Time => {}
@@ -237,6 +238,16 @@ impl Work {
             }
             has_purpose
         });
+    }
+}
+
+/// Makes the allocator give free memory back to the system. (That of musl does so by itself.)
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        #[expect(unsafe_code, reason = "a function of the C library without a safe form")]
+        // SAFETY: it has no preconditions, and memory that is in use stays where it is.
+        let _is_less = unsafe { libc::malloc_trim(0) };
     }
 }
 

@@ -21,11 +21,9 @@ pub(super) enum Condition {
     QueueFull,
     /// A panic or an error of our own.
     Fault,
-    /// A setting that can't be used.
-    Setting,
 }
 
-const CONDITIONS: usize = Condition::Setting as usize + 1;
+const CONDITIONS: usize = Condition::Fault as usize + 1;
 
 /// When each condition was last spoken of, and whether it has been since it was last over.
 #[derive(Debug, Default)]

@@ -86,6 +86,8 @@ impl Sender {
                 secrets.extend(userinfo.split_once(':').map(|(_, password)| password.to_owned()));
             }
         }
+        // Shorter ones would blot out half of every line; none of ours is.
+        secrets.retain(|secret| secret.len() > 3);
         Self { settings, key, host, urls, secrets, pool: Mutex::default() }
     }
 
@@ -97,7 +99,7 @@ impl Sender {
         }
     }
 
-    fn pool(&self, queue: &Queue) -> Result<Pool, String> {
+    fn pool(&self) -> Result<Pool, String> {
         let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = &slot.pool {
             return Ok(pool.clone());
@@ -105,17 +107,15 @@ impl Sender {
         let built = match &slot.built {
             Some(built) => built.clone(),
             None => {
-                let (tls, mut problem) = client::tls(&self.settings)?;
-                let proxy = self
-                    .urls
-                    .as_ref()
-                    .map_or(Ok(None), |[url, _]| proxy::of(&self.settings, url))
-                    .unwrap_or_else(|why| {
-                        problem = Some(format!("{why}: the intake is asked directly"));
-                        None
-                    });
-                if let Some(problem) = problem {
-                    queue.said.once(Condition::Setting, || scrubbed(&problem, &self.secrets));
+                let (tls, problem) = client::tls(&self.settings)?;
+                let proxy =
+                    self.urls.as_ref().map_or(Ok(None), |[url, _]| proxy::of(&self.settings, url));
+                let (proxy, no_proxy) = match proxy {
+                    Ok(proxy) => (proxy, None),
+                    Err(why) => (None, Some(format!("{why}: the intake is asked directly"))),
+                };
+                for problem in [problem, no_proxy].into_iter().flatten() {
+                    tracing::warn!("{}", scrubbed(&problem, &self.secrets));
                 }
                 slot.built.insert(Built { tls, proxy }).clone()
             }
@@ -134,7 +134,7 @@ impl Sender {
         queue: Arc<Queue>,
         payload: Outgoing,
     ) -> Option<Number> {
-        let (outcome, answer) = self.request(&queue, &payload).await;
+        let (outcome, answer) = self.request(&payload).await;
         self.say(&queue, &payload, &outcome);
         if matches!(outcome, Outcome::TooLarge) {
             return Some(payload.number);
@@ -146,7 +146,7 @@ impl Sender {
         None
     }
 
-    async fn request(&self, queue: &Queue, payload: &Outgoing) -> (Outcome, Option<Response>) {
+    async fn request(&self, payload: &Outgoing) -> (Outcome, Option<Response>) {
         let urls = match &self.urls {
             Ok(urls) => urls,
             Err(why) => {
@@ -160,7 +160,7 @@ impl Sender {
         };
         let mut is_fresh = false;
         loop {
-            let pool = match self.pool(queue) {
+            let pool = match self.pool() {
                 Ok(pool) => pool,
                 Err(why) => {
                     return (
@@ -240,7 +240,7 @@ impl Sender {
                 // A single failure is ordinary: it is mended by the next attempt.
                 if payload.failures > 0 {
                     said.at_times(Condition::Unreachable, || {
-                        format!("{host} can't be reached: {why}; {} wait in the queue and are sent as soon as it can", queue.held_words())
+                        format!("{host} takes no data now: {why}; {} held back, sent as soon as it does", queue.held_words())
                     });
                 } else {
                     tracing::debug!("a payload for {host} goes again: {why}");

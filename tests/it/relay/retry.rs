@@ -148,7 +148,8 @@ fn what_comes_while_the_intake_is_down_arrives_when_it_is_up() {
     wait_until("a warning", || warning().is_some());
     let warning = warning().unwrap();
     assert!(
-        warning.contains(&format!("{host} can't be reached: connection refused; 20 spans wait")),
+        warning
+            .contains(&format!("{host} takes no data now: connection refused; 20 spans held back")),
         "{warning}"
     );
     intake.refuse(false);
