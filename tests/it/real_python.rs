@@ -61,7 +61,7 @@ fn every_span_arrives(env: &[(&str, &str)], endpoint: &str) {
     assert!(below > 3, "only {below} spans below /orders/7");
     let own = traced::below(&spans, root, "order.load", "order 7");
     assert_eq!(own.span.number("order.number"), Some(7.0));
-    let query = traced::below(&spans, root, "SELECT item", "SELECT item FROM orders");
+    let query = traced::below(&spans, root, "sqlite.query", "SELECT item FROM orders");
     assert_eq!((query.span.parent_id, query.span.kind.as_str()), (own.span.span_id, "sql"));
 
     let (root, _) = traced::request(&spans, "/fail");
