@@ -47,7 +47,7 @@ pub(super) fn count(
             continue;
         }
         let bucket = concentrator.bucket(span.start.wrapping_add(span.duration));
-        let (peers, base) = peers(span, work);
+        let (peers, base) = peers(span, work, settings.peer_tags_aggregation);
         key_words(words, span, work, bucket, synthetics, peers, base);
         let group = payload.groups.find(words, || {
             let text = |(key, value): &(Ref, Ref)| (strings.get(*key), strings.get(*value));
@@ -61,7 +61,8 @@ pub(super) fn count(
                 metric_tags: &primaries,
                 ..group_key(span, strings, synthetics)
             };
-            concentrator.group(bucket, &payload_key(settings, head, ""), &key)
+            let base_service = strings.get(span.notes.base_service.1);
+            concentrator.group(bucket, &payload_key(settings, head, base_service), &key)
         });
         concentrator.add(
             group,
@@ -85,8 +86,13 @@ fn counts(span: &Ready, by_kind: bool) -> bool {
 }
 
 /// The peer tags that a span is grouped by: all where it calls somebody, the base service alone where it is internal.
-fn peers<'a>(span: &Ready, work: &'a Work) -> (&'a [(Ref, Ref)], Option<(Ref, Ref)>) {
+fn peers<'a>(
+    span: &Ready,
+    work: &'a Work,
+    by_peer: bool,
+) -> (&'a [(Ref, Ref)], Option<(Ref, Ref)>) {
     match span.span_kind {
+        _ if !by_peer => (&[], None),
         SpanKind::Client | SpanKind::Producer | SpanKind::Consumer => {
             (&work.peers[span.peers.range()], None)
         }
@@ -125,6 +131,7 @@ fn key_words(
         notes.status_code,
         notes.grpc_status,
         notes.service_source,
+        notes.base_service.1,
         peers.len() as u32,
     ]);
     for (key, value) in peers.iter().chain(&base).chain(&work.primaries[span.primaries.range()]) {

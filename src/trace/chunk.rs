@@ -329,11 +329,11 @@ impl Work {
             ReadyValue::Text(text) => {
                 let changed = self.note_text(class.meaning, text, ready, table, context)?;
                 value = ReadyValue::Text(changed);
+                if class.meaning == Meaning::BaseService {
+                    ready.notes.base_service = (key, changed);
+                }
                 if class.is_peer {
                     self.peers.push((key, changed));
-                    if class.meaning == Meaning::BaseService {
-                        ready.notes.base_service = (key, changed);
-                    }
                 }
                 if class.is_primary {
                     self.primaries.push((key, changed));

@@ -108,7 +108,7 @@ pub struct Keys {
 /// Span tags of the user that are looked for; further ones are left out.
 pub const SPAN_TAGS_MAX: usize = 64;
 
-const MEANINGS: [(&str, Meaning); 34] = [
+const MEANINGS: [(&str, Meaning); 35] = [
     ("env", Meaning::Env),
     ("version", Meaning::Version),
     ("component", Meaning::Component),
@@ -137,6 +137,7 @@ const MEANINGS: [(&str, Meaning); 34] = [
     ("grpc.code", Meaning::GrpcStatus(1)),
     ("rpc.grpc.status.code", Meaning::GrpcStatus(2)),
     ("grpc.status.code", Meaning::GrpcStatus(3)),
+    ("rpc.response.status_code", Meaning::GrpcStatus(4)),
     ("peer.service", Meaning::PeerService),
     ("_dd.base_service", Meaning::BaseService),
     ("_dd.svc_src", Meaning::ServiceSource),
