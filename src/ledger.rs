@@ -1,6 +1,7 @@
 //! The counts of everything that came, left or was dropped: at every moment, for every kind of item,
 //! received = sent + rejected + filtered + sampled out + aggregated + shed + held.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many items of each kind something holds.
@@ -111,6 +112,11 @@ impl Reading {
         self.shed.iter().sum()
     }
 
+    /// What was not delivered or is not yet.
+    pub fn lost(&self) -> u64 {
+        self.shed_total() + self.held()
+    }
+
     /// What is still held: in the batch, the queue or on the wire.
     pub fn held(&self) -> u64 {
         let gone = self.rejected + self.filtered + self.sampled_out + self.sent;
@@ -122,6 +128,31 @@ impl Reading {
     /// Whether all that was not delivered had nowhere to go: that has been said at the start.
     fn only_for_want_of_a_key(&self) -> bool {
         self.held() == 0 && self.shed_total() == self.shed[Shed::NoKey as usize]
+    }
+}
+
+impl fmt::Display for Reading {
+    /// `7 received, 5 sent, 1 sampled out, 1 lost (1 queue full)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} received, {} sent", self.received, self.sent)?;
+        let dropped = [
+            (self.rejected, "rejected"),
+            (self.filtered, "filtered"),
+            (self.sampled_out, "sampled out"),
+        ];
+        for (count, word) in dropped.iter().filter(|(count, _)| *count > 0) {
+            write!(f, ", {count} {word}")?;
+        }
+        if self.lost() == 0 {
+            return Ok(());
+        }
+        let shed = Shed::ALL.iter().zip(self.shed).map(|(reason, count)| (count, reason.words()));
+        let lost = shed.chain([(self.held(), Shed::Deadline.words())]);
+        let reasons: Vec<String> = lost
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, words)| format!("{count} {words}"))
+            .collect();
+        write!(f, ", {} lost ({})", self.lost(), reasons.join(", "))
     }
 }
 
@@ -189,28 +220,19 @@ impl Ledger {
     /// What was lost, in one line for people, or nothing where nothing was: what came, what was sent, and what was not, by reason. Spans
     /// that are still held count as not delivered.
     pub fn losses(&self) -> Option<String> {
-        let mut parts = Vec::new();
-        for (flow, items) in [(&self.spans, "spans"), (&self.stats_groups, "stats groups")] {
-            let read = flow.read();
-            let lost = read.shed_total() + read.held();
-            if lost == 0 || read.only_for_want_of_a_key() {
-                continue;
-            }
-            let mut reasons: Vec<String> = Shed::ALL
-                .iter()
-                .zip(read.shed)
-                .filter(|(_, n)| *n > 0)
-                .map(|(reason, n)| format!("{n} {}", reason.words()))
-                .collect();
-            if read.held() > 0 {
-                reasons.push(format!("{} {}", read.held(), Shed::Deadline.words()));
-            }
-            let (received, sent) = (read.received, read.sent);
-            parts.push(format!(
-                "{items}: {received} received, {sent} sent, {lost} lost ({})",
-                reasons.join(", ")
-            ));
-        }
+        self.account(|read| read.lost() > 0 && !read.only_for_want_of_a_key())
+    }
+
+    /// What became of everything that came, lost or not, in one line; nothing where nothing came.
+    pub fn summary(&self) -> Option<String> {
+        self.account(|read| read.received > 0)
+    }
+
+    fn account(&self, is_told: impl Fn(&Reading) -> bool) -> Option<String> {
+        let flows = [(&self.spans, "spans"), (&self.stats_groups, "stats groups")];
+        let read = flows.map(|(flow, items)| (flow.read(), items));
+        let told = read.iter().filter(|(read, _)| is_told(read));
+        let parts: Vec<String> = told.map(|(read, items)| format!("{items}: {read}")).collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
@@ -241,5 +263,23 @@ mod tests {
         let spans = ledger.spans.read();
         assert_eq!((spans.held(), spans.shed_total()), (3, 3));
         assert_eq!(ledger.chunks.read().held(), 1);
+    }
+
+    #[test]
+    fn the_line_at_the_end_says_what_became_of_everything() {
+        let ledger = Ledger::default();
+        assert_eq!((ledger.losses(), ledger.summary()), (None, None));
+        let spans = |spans| Counts { spans, ..Counts::default() };
+        ledger.received(spans(10));
+        ledger.sampled_out(spans(3));
+        ledger.sent(spans(7));
+        assert_eq!(ledger.losses(), None);
+        assert_eq!(ledger.summary().unwrap(), "spans: 10 received, 7 sent, 3 sampled out");
+        ledger.received(Counts { stats_groups: 4, ..spans(5) });
+        ledger.shed(Shed::QueueFull, spans(2));
+        ledger.sent(Counts { stats_groups: 4, ..Counts::default() });
+        let lost = "spans: 15 received, 7 sent, 3 sampled out, 5 lost (2 queue full, 3 not delivered by the stop deadline)";
+        assert_eq!(ledger.losses().unwrap(), lost);
+        assert_eq!(ledger.summary().unwrap(), format!("{lost}; stats groups: 4 received, 4 sent"));
     }
 }

@@ -72,8 +72,10 @@ impl Telemetry {
         self.stop.send_replace(Some(until.checked_sub(LEAVING).unwrap_or(until)));
         // The thread is gone, or done, or the time is up: all the same from here on.
         self.done.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
-        if let Some(summary) = self.ledger.losses() {
-            log::line(&summary);
+        match (self.ledger.losses(), self.ledger.summary()) {
+            (Some(losses), _) => tracing::warn!("{losses}"),
+            (None, Some(summary)) => tracing::info!("{summary}"),
+            (None, None) => {}
         }
     }
 }

@@ -24,5 +24,6 @@ mod intake_routes;
 mod real_node;
 mod real_python;
 mod relay;
+mod settings;
 mod support;
 mod view;
