@@ -32,9 +32,9 @@ fn with_a_dead_intake_the_queue_keeps_its_bound_and_sheds_the_oldest() {
     let mut all = numbers(&intake);
     all.sort_unstable();
     assert_eq!(all.len() as u64, fixture.sent());
-    // Up to one payload was on the wire when it was its turn to go.
-    let newest: Vec<_> = (200 - all.len() as u32 + 1..200).collect();
-    assert_eq!(all[1..], newest);
+    // Up to five payloads were on the wire when it was their turn to go.
+    let newest: Vec<_> = (200 - all.len() as u32 + 5..200).collect();
+    assert_eq!(all[5..], newest);
     assert!(lines::with("1048576 bytes is full").len() < 5);
 }
 
@@ -91,7 +91,7 @@ fn a_push_never_waits_for_the_intake() {
         fixture.push(payload);
         worst = worst.max(start.elapsed());
     }
-    assert!(worst < Duration::from_millis(500), "{worst:?}");
+    assert!(worst < Duration::from_secs(2), "{worst:?}");
 }
 
 /// Random faults, pushes from several threads, flushes and hurries in between: at every moment all that was pushed is sent, shed or held,

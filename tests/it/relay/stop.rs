@@ -31,7 +31,7 @@ fn with_a_hanging_intake_a_flush_ends_at_its_deadline_and_counts_once() {
     let until = Instant::now() + Duration::from_millis(300);
     assert!(!fixture.relay.flush(until));
     let now = Instant::now();
-    assert!(now >= until && now - until < Duration::from_millis(500), "{:?} late", now - until);
+    assert!(now >= until && now - until < Duration::from_secs(2), "{:?} late", now - until);
     assert_eq!(fixture.shed(Shed::Deadline), 8);
     fixture.check_balance();
     // The requests are ended, and the relay works on.
@@ -45,9 +45,10 @@ fn with_a_hanging_intake_a_flush_ends_at_its_deadline_and_counts_once() {
 #[test]
 fn an_answer_after_the_deadline_is_not_counted_again() {
     let intake = Recorder::http();
-    intake.always(Answer::ok().after(Duration::from_millis(300)));
+    intake.script([Answer::ok().after(Duration::from_secs(3))]);
     let fixture = Fixture::to(&intake);
     fixture.push_number(1);
+    wait_until("the request", || intake.busy_max() == 1);
     assert!(!fixture.relay.flush(Instant::now() + Duration::from_millis(100)));
     intake.wait_for("the request", |requests| requests.len() == 1);
     fixture.push_number(2);
