@@ -110,7 +110,7 @@ fn run(queue: &Queue, ended: Sender<()>) {
         if shed > 0 && !shed_said {
             shed_said = true;
             tracing::warn!(
-                "the viewer fell behind: {shed} spans are not shown here, and later ones may not be (they are sent all the same)"
+                "stderr takes less than there is to show: {shed} spans were left out, and later ones may be (what is sent is not)"
             );
         }
         if stop.is_some() {
