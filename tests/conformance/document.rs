@@ -1,0 +1,112 @@
+//! CONFORMANCE.md: the verdicts as a table and the list of differences with their reasons, written from a run so that it cannot claim
+//! what the run does not show.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use crate::Verdict;
+use crate::expected::{Class, Entry};
+
+const HEAD: &str = "\
+# Conformance
+
+What pillion answers and sends, compared with what the real Datadog trace agent 7.85.2 answered and sent for the same requests. This file is
+written by the comparison itself (`cargo test --test conformance -- --write`); the test fails when it is out of date.
+
+Two sets of cases, both recorded from the published Go packages `github.com/DataDog/datadog-agent/pkg/trace` v0.85.2:
+
+- `tests/golden`: requests made up to show one rule each, with the agent's answers and the payloads it sent.
+- `tests/corpus`: traffic of real tracers (Python, Node, Java, Go, Rust), with what the agent made of each request.
+
+The payloads are decoded by the test's own reader and compared field by field in the form that the agent sends by default, chunk by chunk and
+stats group by stats group, each with the values of the payload around it; sketches byte by byte. Requests are also sent over TCP, and the
+answers' status, headers and bodies compared. Not compared: the texts of refusals (the agent's come from its Go libraries), the rates in
+answers where they depend on timing, and how bodies are spread over payloads.
+";
+
+/// Writes the file, or says whether it is what a run would write.
+pub(crate) fn check(verdicts: &[Verdict<'_>], entries: &[Entry], write: bool) -> bool {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("CONFORMANCE.md");
+    let text = render(verdicts, entries);
+    if write {
+        fs::write(&path, &text).expect("CONFORMANCE.md can be written");
+        return true;
+    }
+    let is_current = fs::read_to_string(&path).is_ok_and(|current| current == text);
+    if !is_current {
+        println!("CONFORMANCE.md is stale: run `cargo test --test conformance -- --write`");
+    }
+    is_current
+}
+
+fn render(verdicts: &[Verdict<'_>], entries: &[Entry]) -> String {
+    let mut out = HEAD.to_owned();
+    let equal = verdicts.iter().filter(|verdict| verdict.differences.is_empty()).count();
+    write!(out, "\n{equal} of {} cases are equal.\n\n| cases | equal | differ deliberately | wait for a later part |\n", verdicts.len())
+        .expect("a string takes all");
+    out.push_str("|---|---:|---:|---:|\n");
+    let mut topic_counts: Vec<(&str, [usize; 4])> = Vec::new();
+    for verdict in verdicts {
+        let topic = verdict.case.topic;
+        let at = topic_counts.iter().position(|(own, _)| *own == topic).unwrap_or_else(|| {
+            topic_counts.push((topic, [0; 4]));
+            topic_counts.len() - 1
+        });
+        topic_counts[at].1[column(verdict)] += 1;
+    }
+    for (topic, [equal, deliberate, later, _]) in topic_counts {
+        writeln!(out, "| {topic} | {equal} | {deliberate} | {later} |").expect("a string takes all");
+    }
+    list(&mut out, entries, Class::Deliberate, "## Deliberate differences");
+    list(&mut out, entries, Class::Later, "## Not built yet");
+    out.push_str("\n## Case by case\n\n| case | verdict |\n|---|---|\n");
+    for (name, words) in rows(verdicts) {
+        writeln!(out, "| `{name}` | {words} |").expect("a string takes all");
+    }
+    out
+}
+
+fn column(verdict: &Verdict<'_>) -> usize {
+    match () {
+        () if verdict.differences.is_empty() => 0,
+        () if !verdict.is_expected() => 3,
+        () if verdict.is_deliberate() => 1,
+        () => 2,
+    }
+}
+
+fn list(out: &mut String, entries: &[Entry], class: Class, heading: &str) {
+    write!(out, "\n{heading}\n\n").expect("a string takes all");
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.class == class) {
+        match by_reason.iter_mut().find(|(reason, _)| *reason == entry.reason) {
+            Some((_, places)) => places.push(entry.place()),
+            None => by_reason.push((&entry.reason, vec![entry.place()])),
+        }
+    }
+    for (reason, places) in by_reason {
+        let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
+        writeln!(out, "- {reason} ({})", places.join(", ")).expect("a string takes all");
+    }
+}
+
+/// A row for each golden case and for each folder of the corpus.
+fn rows(verdicts: &[Verdict<'_>]) -> Vec<(String, String)> {
+    const WORDS: [&str; 4] = ["equal", "deliberate", "later", "different"];
+    let mut rows = BTreeMap::<String, Vec<&str>>::new();
+    for verdict in verdicts {
+        let name = &verdict.case.name;
+        let row = if name.starts_with("corpus/") { name.rsplit_once('/').map_or(name.as_str(), |(folder, _)| folder) } else { name };
+        rows.entry(row.to_owned()).or_default().push(WORDS[column(verdict)]);
+    }
+    let words = |all: Vec<&str>| match all[..] {
+        [one] => one.to_owned(),
+        _ => {
+            let counted = WORDS.iter().map(|word| (word, all.iter().filter(|own| *own == word).count())).filter(|(_, count)| *count > 0);
+            counted.map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+        }
+    };
+    rows.into_iter().map(|(name, all)| (name, words(all))).collect()
+}

@@ -1,0 +1,113 @@
+//! A case through the library: the pipeline with the case's settings and clock, and what it would hand to the relay.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pillion::config::{self, Env, Mode};
+use pillion::ledger::Ledger;
+use pillion::pipeline::{OpenBuckets, Pipeline, TraceRequest};
+use pillion::relay::{Kind, Payload};
+use pillion::trace::Tracer;
+use pillion::trace::decode::ApiVersion;
+use serde_json::{Value, json};
+
+use crate::case::{Case, Request};
+use crate::{stats, traces};
+
+/// What a case gave.
+pub(crate) struct Ours {
+    /// The payloads in the normal form: `{"traces": […], "stats": […]}`.
+    pub(crate) intake: Value,
+    /// The rates that each request which was accepted on a path with rates is answered with: those from before it was sampled.
+    pub(crate) rates: Vec<Option<String>>,
+}
+
+/// The settings of a case, read as the program reads them. An API key is there, so that traces are sampled.
+pub(crate) fn settings(case: &Case) -> config::Settings {
+    let mut pairs: Vec<(&str, &str)> = case.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    pairs.push(("DD_API_KEY", "x"));
+    config::read(&Env::of(&pairs), Mode::Sidecar).0
+}
+
+/// The time between two requests of a recording.
+const PAUSE_NS: u64 = 60_000_000;
+
+/// The time at which a case's requests come: in the middle of a second, so that a time taken from the clock is not taken for one of a body.
+pub(crate) fn now_ns(clock: u64) -> u64 {
+    clock * 1_000_000_000 + 500_000_123
+}
+
+/// Runs the case's requests through a pipeline and decodes what it sends.
+pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
+    let sent: Rc<RefCell<Vec<Payload>>> = Rc::default();
+    let outlet = Rc::clone(&sent);
+    let outlet = move |payload| {
+        outlet.borrow_mut().push(payload);
+        Vec::new()
+    };
+    let mut now_ns = now_ns(case.clock);
+    let mut pipeline = Pipeline::new(settings(case).pipeline, Arc::new(Ledger::default()), Box::new(outlet), None, now_ns);
+    let mut rates = Vec::new();
+    for request in &case.requests {
+        // The clock stands, so that every time that is taken from it is known. Where the rates of answers matter it goes.
+        if case.raw_rates {
+            now_ns += u64::try_from(request.wait.as_nanos()).map_err(|error| error.to_string())? + PAUSE_NS;
+        }
+        let before = String::from_utf8_lossy(&pipeline.reply().body).into_owned();
+        rates.push(take(&mut pipeline, request, now_ns).then_some(before));
+    }
+    pipeline.flush(now_ns, OpenBuckets::Flush);
+    let (mut trace_payloads, mut stats_payloads) = (Vec::new(), Vec::new());
+    for payload in sent.borrow().iter() {
+        match payload.kind {
+            Kind::Traces => trace_payloads.push(traces::normal(&payload.body)?),
+            Kind::Stats => stats_payloads.push(stats::normal(&payload.body)?),
+        }
+    }
+    Ok(Ours { intake: json!({ "traces": trace_payloads, "stats": stats_payloads }), rates })
+}
+
+/// One request; whether it is answered with rates. Paths that are not offered, and bodies over the limit, do not get to the pipeline.
+fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
+    let tracer = tracer(request);
+    let path = request.path.split('?').next().unwrap_or_default();
+    let version = match path {
+        "/v0.3/traces" => ApiVersion::V03,
+        "/v0.4/traces" => ApiVersion::V04,
+        "/v0.5/traces" => ApiVersion::V05,
+        "/v1.0/traces" => ApiVersion::V10,
+        "/v0.6/stats" => {
+            // The answer is compared where it is sent over TCP.
+            drop(pipeline.client_stats(&tracer, &request.body, now_ns));
+            return false;
+        }
+        _ => return false,
+    };
+    if request.body.len() > BODY_BYTES_MAX || request.header("Sec-Fetch-Site") == Some("cross-site") {
+        return false;
+    }
+    let request = TraceRequest { version, content_type: request.header("Content-Type"), tracer, body: &request.body };
+    pipeline.traces(&request, now_ns).is_ok() && version != ApiVersion::V03
+}
+
+/// The agent's limit of a body.
+const BODY_BYTES_MAX: usize = 26_214_400;
+
+/// What the intake reads from the headers, read here anew.
+fn tracer(request: &Request) -> Tracer<'_> {
+    let text = |name: &str| request.header(name).unwrap_or_default();
+    let flag = |name: &str| !["", "0", "f", "F", "FALSE", "False", "false"].contains(&text(name));
+    Tracer {
+        lang: text("Datadog-Meta-Lang"),
+        lang_version: text("Datadog-Meta-Lang-Version"),
+        version: text("Datadog-Meta-Tracer-Version"),
+        container_id: "",
+        process_tags: text("X-Datadog-Process-Tags"),
+        computed_top_level: flag("Datadog-Client-Computed-Top-Level"),
+        computed_stats: flag("Datadog-Client-Computed-Stats"),
+        dropped_p0_traces: text("Datadog-Client-Dropped-P0-Traces").parse().unwrap_or_default(),
+        dropped_p0_spans: text("Datadog-Client-Dropped-P0-Spans").parse().unwrap_or_default(),
+        obfuscated_stats: !text("Datadog-Obfuscation-Version").is_empty(),
+    }
+}
