@@ -19,7 +19,8 @@ pub(crate) fn ten(traces: usize, spans: usize) -> Vec<Vec<u8>> {
 
 fn body(seed: u64, traces: usize, spans: usize) -> Vec<u8> {
     let mut random = Rng::with_seed(seed);
-    let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+    let now_ns =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
     let chunk = |random: &mut Rng| {
         let (trace_id, root_id) = (random.u64(1..1 << 63), random.u64(1..1 << 63));
         Value::Array((0..spans).map(|at| span(random, now_ns, trace_id, root_id, at)).collect())
@@ -38,9 +39,17 @@ fn span(random: &mut Rng, now_ns: u64, trace_id: u64, root_id: u64, at: usize) -
     let resource = resource(random, kind, at);
     let meta = meta(random, at);
     let metrics = if is_root {
-        map(&[("_sampling_priority_v1", 1.0.into()), ("process_id", 1234.0.into()), ("_dd.top_level", 1.0.into())])
+        map(&[
+            ("_sampling_priority_v1", 1.0.into()),
+            ("process_id", 1234.0.into()),
+            ("_dd.top_level", 1.0.into()),
+        ])
     } else {
-        map(&[("_dd.measured", 0.0.into()), ("process_id", 1234.0.into()), ("http.response.size", (random.f64() * 10_000.0).into())])
+        map(&[
+            ("_dd.measured", 0.0.into()),
+            ("process_id", 1234.0.into()),
+            ("http.response.size", (random.f64() * 10_000.0).into()),
+        ])
     };
     map(&[
         ("trace_id", trace_id.into()),
@@ -69,7 +78,14 @@ fn meta(random: &mut Rng, at: usize) -> Value {
         ("span.kind", if is_root { "server" } else { "client" }.into()),
         ("http.method", "GET".into()),
         ("http.status_code", "200".into()),
-        ("http.url", format!("http://shop.example.com/api/v1/users/{}?token=abc&x={at}", random.u32(1..100_000)).into()),
+        (
+            "http.url",
+            format!(
+                "http://shop.example.com/api/v1/users/{}?token=abc&x={at}",
+                random.u32(1..100_000)
+            )
+            .into(),
+        ),
         ("_dd.base_service", "checkout".into()),
         ("out.host", format!("db-{at}.internal").into()),
         ("usr.id", format!("user-{}", random.u32(1..100_000)).into()),
@@ -81,7 +97,9 @@ fn resource(random: &mut Rng, kind: &str, at: usize) -> String {
     match kind {
         "web" => "GET /api/v1/users/?".to_owned(),
         "http" => "GET /api/orders".to_owned(),
-        "sql" => format!("SELECT u.id, u.name FROM users u WHERE u.id = {number} AND u.email = 'john{at}@example.com' LIMIT 10"),
+        "sql" => format!(
+            "SELECT u.id, u.name FROM users u WHERE u.id = {number} AND u.email = 'john{at}@example.com' LIMIT 10"
+        ),
         "cache" => format!("get user_{at}"),
         "redis" => format!("GET user:{number}"),
         _ => format!("process.order.{at}"),

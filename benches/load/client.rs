@@ -36,7 +36,10 @@ impl Seen {
     /// The latency that `part` of the answers did not exceed.
     pub(crate) fn quantile(&self, part: f64) -> Duration {
         let at = (self.latencies.len() as f64 * part) as usize;
-        self.latencies.get(at.min(self.latencies.len().saturating_sub(1))).copied().unwrap_or_default()
+        self.latencies
+            .get(at.min(self.latencies.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -73,7 +76,13 @@ fn request(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn connection(port: u16, requests: &[Vec<u8>], first: usize, load: Load, stop: &AtomicBool) -> Seen {
+fn connection(
+    port: u16,
+    requests: &[Vec<u8>],
+    first: usize,
+    load: Load,
+    stop: &AtomicBool,
+) -> Seen {
     let mut seen = Seen::default();
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
         seen.unanswered = 1;
@@ -82,7 +91,12 @@ fn connection(port: u16, requests: &[Vec<u8>], first: usize, load: Load, stop: &
     drop(stream.set_nodelay(true));
     drop(stream.set_read_timeout(Some(Duration::from_secs(60))));
     let until = Instant::now() + load.time;
-    for request in requests.iter().cycle().skip(first).take(usize::try_from(load.requests_max).unwrap_or(usize::MAX)) {
+    for request in requests
+        .iter()
+        .cycle()
+        .skip(first)
+        .take(usize::try_from(load.requests_max).unwrap_or(usize::MAX))
+    {
         let sent = Instant::now();
         if sent >= until || stop.load(Ordering::Relaxed) {
             break;
@@ -118,9 +132,15 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<u16> {
         let text = String::from_utf8_lossy(&answer[..filled]);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let lower = head.to_ascii_lowercase();
-            let length = lower.lines().find_map(|line| line.strip_prefix("content-length:")).and_then(|text| text.trim().parse().ok());
+            let length = lower
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:"))
+                .and_then(|text| text.trim().parse().ok());
             if body.len() >= length.unwrap_or(0) {
-                return text.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(|| io::Error::other("no status"));
+                return text
+                    .get(9..12)
+                    .and_then(|status| status.parse().ok())
+                    .ok_or_else(|| io::Error::other("no status"));
             }
         }
     }

@@ -2,8 +2,15 @@
 //!
 //! `bash benches/run.sh` builds all of them, runs this and writes the file. By hand:
 //! `cargo bench --bench load -- pillion=PATH [go-agent=PATH] [serverless-compat=PATH] [--seconds N] [--write]`.
-#![expect(clippy::disallowed_types, reason = "peers are started as any program is; nothing is wrapped here")]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tables are this program's output")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "peers are started as any program is; nothing is wrapped here"
+)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the tables are this program's output"
+)]
 #![expect(clippy::expect_used, reason = "a broken run ends the program")]
 #![expect(clippy::cast_precision_loss, reason = "figures of three digits")]
 
@@ -34,7 +41,10 @@ const ENVIRONMENTS: [(&str, &[(&str, &str)]); 3] = [
             ("DD_APM_TARGET_TPS", "1000000"),
         ],
     ),
-    ("go-agent", &[("PEER_PORT", "{port}"), ("PEER_INTAKE", "{intake}"), ("PATH", "/usr/bin:/bin")]),
+    (
+        "go-agent",
+        &[("PEER_PORT", "{port}"), ("PEER_INTAKE", "{intake}"), ("PATH", "/usr/bin:/bin")],
+    ),
     (
         "serverless-compat",
         &[
@@ -51,8 +61,14 @@ const ENVIRONMENTS: [(&str, &[(&str, &str)]); 3] = [
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let seconds = arguments.iter().skip_while(|argument| *argument != "--seconds").nth(1).and_then(|text| text.parse().ok()).unwrap_or(10);
+    let arguments: Vec<String> =
+        env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let seconds = arguments
+        .iter()
+        .skip_while(|argument| *argument != "--seconds")
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(10);
     let peers: Vec<Peer> = arguments.iter().filter_map(|argument| peer(argument)).collect();
     if peers.is_empty() {
         // `cargo bench` and `cargo test` run every bench: without a program to measure there is nothing to do.
@@ -104,5 +120,16 @@ fn measure(peer: &Peer, time: Duration) -> io::Result<Column> {
     let slow = runs::intake_slow(peer)?;
     said("slow intake, closed loop");
     let slow_closed = runs::intake_slow_closed(peer)?;
-    Ok(Column { name: peer.name, idle, one, four, small, ended, down, down_paced, slow, slow_closed })
+    Ok(Column {
+        name: peer.name,
+        idle,
+        one,
+        four,
+        small,
+        ended,
+        down,
+        down_paced,
+        slow,
+        slow_closed,
+    })
 }

@@ -34,14 +34,18 @@ impl Peer {
         let mut command = Command::new(&self.binary);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         for (key, value) in self.environment {
-            command.env(key, value.replace("{port}", &port.to_string()).replace("{intake}", intake));
+            command
+                .env(key, value.replace("{port}", &port.to_string()).replace("{intake}", intake));
         }
         let started = Instant::now();
         let child = command.spawn()?;
         let mut running = Running { child, port, accepts_after: Duration::ZERO };
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if started.elapsed() > Duration::from_secs(20) || running.child.try_wait()?.is_some() {
-                return Err(io::Error::other(format!("{} does not accept on port {port}", self.name)));
+                return Err(io::Error::other(format!(
+                    "{} does not accept on port {port}",
+                    self.name
+                )));
             }
             thread::sleep(Duration::from_micros(100));
         }
@@ -59,15 +63,28 @@ impl Running {
     /// A line of `/proc/<pid>/status` in bytes: `VmRSS` or `VmHWM`.
     pub(crate) fn memory(&self, line: &str) -> io::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let found = text.lines().find_map(|own| own.strip_prefix(line)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        let found = text.lines().find_map(|own| {
+            own.strip_prefix(line)?
+                .strip_prefix(':')?
+                .trim()
+                .strip_suffix(" kB")?
+                .trim()
+                .parse::<u64>()
+                .ok()
+        });
         found.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("no {line}")))
     }
 
     /// User and system time of the whole process so far, threads that ended included.
     pub(crate) fn cpu(&self) -> io::Result<Duration> {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
-        let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+        let fields: Vec<&str> = text
+            .rsplit_once(')')
+            .map(|(_, rest)| rest.split_whitespace().collect())
+            .unwrap_or_default();
+        let ticks = |at: usize| {
+            fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default()
+        };
         Ok(Duration::from_secs_f64((ticks(11) + ticks(12)) / TICKS))
     }
 

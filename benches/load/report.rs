@@ -28,24 +28,42 @@ type Row = (&'static str, &'static str, fn(&Column) -> String);
 const ROWS: [Row; 20] = [
     ("CPU per span, one connection", "≤ 2.0 µs", |own| micros_per(&own.one)),
     ("CPU per span, four connections", "≤ 2.0 µs", |own| micros_per(&own.four)),
-    ("CPU per request of 10 spans", "≤ 30 µs", |own| format!("{:.1} µs", per(own.small.cpu, own.small.requests))),
-    ("bytes on the wire per span", "≤ 51", |own| format!("{:.1}", ratio(own.one.wire_bytes, own.one.delivered))),
+    ("CPU per request of 10 spans", "≤ 30 µs", |own| {
+        format!("{:.1} µs", per(own.small.cpu, own.small.requests))
+    }),
+    ("bytes on the wire per span", "≤ 51", |own| {
+        format!("{:.1}", ratio(own.one.wire_bytes, own.one.delivered))
+    }),
     ("spans per second, one connection", "", |own| rate(&own.one)),
     ("spans per second, four connections", "≥ 400,000", |own| rate(&own.four)),
     ("requests of 10 spans per second, one connection", "", |own| {
         format!("{:.0}", own.small.requests as f64 / own.small.elapsed.as_secs_f64())
     }),
     ("peak RSS, four connections", "≤ 40 MB", |own| megabytes(own.four.peak)),
-    ("peak RSS, intake down while 500,000 spans arrive", "≤ 64 MB", |own| megabytes(own.down.peak)),
+    ("peak RSS, intake down while 500,000 spans arrive", "≤ 64 MB", |own| {
+        megabytes(own.down.peak)
+    }),
     ("answers of those 500: p50, p99, worst", "", |own| answers(&own.down)),
-    ("answers, intake down, a body each 10 ms: p50, p99, worst", "≤ 5 ms (p99), ≤ 50 ms (worst)", |own| answers(&own.down_paced)),
-    ("answers, intake takes 500 ms, a body each 10 ms: p50, p99, worst", "≤ 5 ms (p99), ≤ 50 ms (worst)", |own| answers(&own.slow)),
-    ("answers, intake takes 500 ms, closed loop: p50, p99, worst", "", |own| answers(&own.slow_closed)),
+    (
+        "answers, intake down, a body each 10 ms: p50, p99, worst",
+        "≤ 5 ms (p99), ≤ 50 ms (worst)",
+        |own| answers(&own.down_paced),
+    ),
+    (
+        "answers, intake takes 500 ms, a body each 10 ms: p50, p99, worst",
+        "≤ 5 ms (p99), ≤ 50 ms (worst)",
+        |own| answers(&own.slow),
+    ),
+    ("answers, intake takes 500 ms, closed loop: p50, p99, worst", "", |own| {
+        answers(&own.slow_closed)
+    }),
     ("delivered / accepted, one connection", "1.0", |own| share(&own.one)),
     ("delivered / accepted, four connections", "1.0", |own| share(&own.four)),
     ("delivered / accepted, bodies of 10 spans", "1.0", |own| share(&own.small)),
     ("delivered / accepted, TERM in the middle of four connections", "1.0", |own| kept(&own.ended)),
-    ("exec → the port accepts (median of 21)", "≤ 3 ms", |own| format!("{:.2} ms", own.idle.accepts_after.as_secs_f64() * 1e3)),
+    ("exec → the port accepts (median of 21)", "≤ 3 ms", |own| {
+        format!("{:.2} ms", own.idle.accepts_after.as_secs_f64() * 1e3)
+    }),
     ("idle RSS", "≤ 5 MB", |own| megabytes(own.idle.memory)),
     ("binary", "≤ 4.0 MB (musl)", |own| megabytes(own.idle.binary)),
 ];
@@ -75,8 +93,11 @@ const MARKS: [&str; 2] = ["<!-- measured by benches/load -->\n", "<!-- end -->\n
 pub(crate) fn write(table: &str) -> io::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("BENCHMARKS.md");
     let text = fs::read_to_string(&path)?;
-    let parts = text.split_once(MARKS[0]).and_then(|(head, rest)| Some((head, rest.split_once(MARKS[1])?.1)));
-    let (head, tail) = parts.ok_or_else(|| io::Error::other("BENCHMARKS.md has no place for the table"))?;
+    let parts = text
+        .split_once(MARKS[0])
+        .and_then(|(head, rest)| Some((head, rest.split_once(MARKS[1])?.1)));
+    let (head, tail) =
+        parts.ok_or_else(|| io::Error::other("BENCHMARKS.md has no place for the table"))?;
     fs::write(path, format!("{head}{}\n{}\n\n{table}\n{}{tail}", MARKS[0], machine(), MARKS[1]))
 }
 
@@ -84,11 +105,20 @@ pub(crate) fn write(table: &str) -> io::Result<()> {
 fn machine() -> String {
     let first = |file: &str, key: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
-        text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_start_matches([' ', '\t', ':']).to_owned())).unwrap_or_default()
+        text.lines()
+            .find_map(|line| {
+                Some(line.strip_prefix(key)?.trim_start_matches([' ', '\t', ':']).to_owned())
+            })
+            .unwrap_or_default()
     };
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{cpus} CPUs ({}), Linux {}, {}", first("/proc/cpuinfo", "model name"), kernel.trim(), first("/proc/meminfo", "MemTotal"))
+    format!(
+        "{cpus} CPUs ({}), Linux {}, {}",
+        first("/proc/cpuinfo", "model name"),
+        kernel.trim(),
+        first("/proc/meminfo", "MemTotal")
+    )
 }
 
 fn per(time: Duration, count: u64) -> f64 {
@@ -109,14 +139,19 @@ fn rate(run: &Healthy) -> String {
 }
 
 fn share(run: &Healthy) -> String {
-    let refused = if run.refused == 0 { String::new() } else { format!(" ({} bodies refused)", run.refused) };
+    let refused =
+        if run.refused == 0 { String::new() } else { format!(" ({} bodies refused)", run.refused) };
     format!("{:.4}{refused}", ratio(run.delivered, run.spans))
 }
 
 /// What was open when the port closed may have arrived beside what was accepted: that much above 1 is no mistake.
 fn kept(run: &Ended) -> String {
     let surplus = run.delivered.saturating_sub(run.accepted);
-    let words = if surplus == 0 { String::new() } else { format!(" and {surplus} of {} that had no answer yet", run.open) };
+    let words = if surplus == 0 {
+        String::new()
+    } else {
+        format!(" and {surplus} of {} that had no answer yet", run.open)
+    };
     format!("{:.4}{words}", ratio(run.delivered - surplus, run.accepted))
 }
 

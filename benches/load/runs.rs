@@ -44,7 +44,11 @@ pub(crate) fn idle(peer: &Peer) -> io::Result<Idle> {
     times.sort_unstable();
     let running = peer.start(PORT, &intake)?;
     thread::sleep(Duration::from_secs(1));
-    Ok(Idle { accepts_after: times[STARTS / 2], memory: running.memory("VmRSS")?, binary: peer.size()? })
+    Ok(Idle {
+        accepts_after: times[STARTS / 2],
+        memory: running.memory("VmRSS")?,
+        binary: peer.size()?,
+    })
 }
 
 /// A load with a healthy intake.
@@ -60,7 +64,11 @@ pub(crate) struct Healthy {
 }
 
 /// Posts, asks the peer to end, and counts what arrived. CPU is the whole process', its last flush included.
-pub(crate) fn healthy(peer: &Peer, (traces, spans): (usize, usize), load: Load) -> io::Result<Healthy> {
+pub(crate) fn healthy(
+    peer: &Peer,
+    (traces, spans): (usize, usize),
+    load: Load,
+) -> io::Result<Healthy> {
     let sink = Sink::start(Duration::ZERO)?;
     let bodies = bodies::ten(traces, spans);
     let running = peer.start(PORT, &sink.url)?;
@@ -107,7 +115,11 @@ pub(crate) fn term_in_the_middle(peer: &Peer) -> io::Result<Ended> {
     stop.store(true, Ordering::Relaxed);
     let seen = load.join().expect("the load does not panic");
     let each = (traces * spans) as u64;
-    Ok(Ended { accepted: seen.accepted * each, open: seen.unanswered * each, delivered: sink.count().spans })
+    Ok(Ended {
+        accepted: seen.accepted * each,
+        open: seen.unanswered * each,
+        delivered: sink.count().spans,
+    })
 }
 
 /// Answers while the intake is slow or down.
@@ -118,7 +130,12 @@ pub(crate) struct Trouble {
 
 /// 500 bodies of 1,000 spans while nobody listens at the intake.
 pub(crate) fn intake_down(peer: &Peer) -> io::Result<Trouble> {
-    let load = Load { connections: 1, time: Duration::from_secs(60), requests_max: 500, pace: Duration::ZERO };
+    let load = Load {
+        connections: 1,
+        time: Duration::from_secs(60),
+        requests_max: 500,
+        pace: Duration::ZERO,
+    };
     trouble(peer, &Sink::down()?, load)
 }
 
@@ -140,7 +157,12 @@ pub(crate) fn intake_slow_closed(peer: &Peer) -> io::Result<Trouble> {
 }
 
 fn paced() -> Load {
-    Load { connections: 1, time: Duration::from_secs(10), requests_max: u64::MAX, pace: Duration::from_millis(10) }
+    Load {
+        connections: 1,
+        time: Duration::from_secs(10),
+        requests_max: u64::MAX,
+        pace: Duration::from_millis(10),
+    }
 }
 
 fn trouble(peer: &Peer, intake: &str, load: Load) -> io::Result<Trouble> {

@@ -120,7 +120,10 @@ fn spans_in(payload: &Payload) -> io::Result<u64> {
         "gzip" => drop(flate2::read::GzDecoder::new(&payload.body[..]).read_to_end(&mut plain)?),
         _ => plain.clone_from(&payload.body),
     }
-    PLACES.iter().try_fold(0, |sum, place| Some(sum + count_at(&plain, place)?)).ok_or_else(|| io::Error::other("not protobuf"))
+    PLACES
+        .iter()
+        .try_fold(0, |sum, place| Some(sum + count_at(&plain, place)?))
+        .ok_or_else(|| io::Error::other("not protobuf"))
 }
 
 /// How many messages stand at a place of a protobuf message.

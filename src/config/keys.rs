@@ -55,6 +55,7 @@ pub const ALL: &[Group] = &[
             &STATS_BY_SPAN_KIND,
             &PEER_TAGS_AGGREGATION,
             &PEER_TAGS,
+            &PRIMARY_TAGS,
             &STATS_DISABLED,
             &FEATURES,
         ],
@@ -241,6 +242,12 @@ pub const PEER_TAGS: Key = Key {
     default: "[]",
     meaning: "Further tags that name what is called, as a JSON array or between commas.",
 };
+/// Tags that stats are grouped by.
+pub const PRIMARY_TAGS: Key = Key {
+    names: &["DD_APM_SPAN_DERIVED_PRIMARY_TAGS"],
+    default: "[]",
+    meaning: "Span tags that stats are grouped by beside service and resource, as a JSON array or between commas: those with few values.",
+};
 /// No stats.
 pub const STATS_DISABLED: Key = Key {
     names: &["DD_SERVERLESS_INIT_DISABLE_TRACE_STATS"],
@@ -369,7 +376,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_SEND_ALL_INTERNAL_STATS",
     "DD_APM_SOCKET_ACTIVATION_ENABLED",
     "DD_APM_SOCKET_ACTIVATION_HANDLE_TCP_PROBE",
-    "DD_APM_SPAN_DERIVED_PRIMARY_TAGS",
     "DD_APM_SQL_OBFUSCATION_MODE",
     "DD_APM_SYMDB_ADDITIONAL_ENDPOINTS",
     "DD_APM_SYMDB_API_KEY",

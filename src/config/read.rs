@@ -180,7 +180,7 @@ impl Reader<'_> {
             }),
             sending,
             span_tags,
-            primary_tags: Vec::new(),
+            primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) fn count(
                 metric_tags: &primaries,
                 ..group_key(span, strings, synthetics)
             };
-            let base_service = strings.get(span.notes.base_service.1);
+            let base_service = strings.get(root.notes.base_service.1);
             concentrator.group(bucket, &payload_key(settings, head, base_service), &key)
         });
         concentrator.add(
@@ -96,7 +96,7 @@ fn peers<'a>(
         SpanKind::Client | SpanKind::Producer | SpanKind::Consumer => {
             (&work.peers[span.peers.range()], None)
         }
-        SpanKind::Internal | SpanKind::Unspecified if span.notes.base_service.0 != 0 => {
+        SpanKind::Internal if span.notes.base_service.0 != 0 => {
             (&[], Some(span.notes.base_service))
         }
         _ => (&[], None),
@@ -131,7 +131,7 @@ fn key_words(
         notes.status_code,
         notes.grpc_status,
         notes.service_source,
-        notes.base_service.1,
+        work.spans[work.root].notes.base_service.1,
         peers.len() as u32,
     ]);
     for (key, value) in peers.iter().chain(&base).chain(&work.primaries[span.primaries.range()]) {

@@ -7,8 +7,8 @@ use crate::trace::model::{Body, Value};
 use crate::trace::normalise;
 use crate::trace::table::as_text;
 
-/// What a body's spans say of its payload. Of several values the last counts, and in JSON the first. Process tags and the export of the
-/// tracer are those of the first span alone.
+/// What a body's spans say of its payload. Of several values the last counts; in JSON the first of the last chunk that has one. Process
+/// tags and the export of the tracer are those of the first span alone.
 #[derive(Clone, Debug, Default)]
 pub struct BodyFacts<'a> {
     /// `env`, normalised.
@@ -31,23 +31,25 @@ impl<'a> BodyFacts<'a> {
     /// Reads them.
     pub fn of(body: &Body, source: &'a [u8]) -> Self {
         let mut facts = Self::default();
-        for attribute in &body.attributes {
-            if attribute.class.meaning == Meaning::None {
-                continue;
-            }
-            let Value::Text(text) = attribute.value else { continue };
-            let field = match attribute.class.meaning {
-                Meaning::Env => &mut facts.env,
-                Meaning::Hostname => &mut facts.hostname,
-                Meaning::Version => &mut facts.app_version,
-                Meaning::GitCommitSha => &mut facts.git_commit_sha,
-                Meaning::ApmMode => &mut facts.apm_mode,
-                _ => continue,
-            };
-            let bytes = text.of(source);
-            let is_later = body.form.is_json() && !field.is_empty();
-            if field.as_bytes() != bytes && !bytes.is_empty() && !is_later {
-                *field = as_text(bytes);
+        for chunk in &body.chunks {
+            // The fields that a JSON chunk has named already.
+            let mut named = Vec::new();
+            let spans = &body.spans[chunk.spans.range()];
+            for attribute in spans.iter().flat_map(|span| &body.attributes[span.attributes.range()])
+            {
+                let meaning = attribute.class.meaning;
+                let Some(field) = facts.field(meaning) else { continue };
+                let Value::Text(text) = attribute.value else { continue };
+                let bytes = text.of(source);
+                if bytes.is_empty() || named.contains(&meaning) {
+                    continue;
+                }
+                if body.form.is_json() {
+                    named.push(meaning);
+                }
+                if field.as_bytes() != bytes {
+                    *field = as_text(bytes);
+                }
             }
         }
         if let Cow::Owned(normal) = normalise::tag_value(&facts.env) {
@@ -57,6 +59,18 @@ impl<'a> BodyFacts<'a> {
         facts.process_tags = of_first(Meaning::ProcessTags);
         facts.otlp_export = of_first(Meaning::OtlpExport);
         facts
+    }
+
+    /// The field that a key of this meaning is for.
+    fn field(&mut self, meaning: Meaning) -> Option<&mut Cow<'a, str>> {
+        match meaning {
+            Meaning::Env => Some(&mut self.env),
+            Meaning::Hostname => Some(&mut self.hostname),
+            Meaning::Version => Some(&mut self.app_version),
+            Meaning::GitCommitSha => Some(&mut self.git_commit_sha),
+            Meaning::ApmMode => Some(&mut self.apm_mode),
+            _ => None,
+        }
     }
 }
 

@@ -38,15 +38,22 @@ pub(crate) struct Request {
 impl Request {
     /// The value of a header, whatever the case of its name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
 /// All cases, topic by topic, in the order of their names.
 pub(crate) fn all(tests: &Path) -> Vec<Case> {
-    let mut cases: Vec<Case> = folders(&tests.join("golden")).iter().map(|folder| golden(folder)).collect();
+    let mut cases: Vec<Case> =
+        folders(&tests.join("golden")).iter().map(|folder| golden(folder)).collect();
     for folder in folders(&tests.join("corpus")) {
-        let mut expected: Vec<PathBuf> = entries(&folder).into_iter().filter(|path| name_of(path).ends_with(".expected.json")).collect();
+        let mut expected: Vec<PathBuf> = entries(&folder)
+            .into_iter()
+            .filter(|path| name_of(path).ends_with(".expected.json"))
+            .collect();
         expected.sort();
         cases.extend(expected.iter().map(|path| corpus(&folder, path)));
     }
@@ -63,12 +70,18 @@ pub(crate) fn all(tests: &Path) -> Vec<Case> {
 fn golden(folder: &Path) -> Case {
     let name = name_of(folder);
     let asked = json(&folder.join("request.json"));
-    let settings = Some(folder.join("settings.json")).filter(|path| path.exists()).map_or(Value::Null, |path| json(&path));
+    let settings = Some(folder.join("settings.json"))
+        .filter(|path| path.exists())
+        .map_or(Value::Null, |path| json(&path));
     let requests = match asked.get("requests").and_then(Value::as_array) {
         Some(list) => list.iter().map(|request| read_request(folder, request)).collect(),
         None => vec![read_request(folder, &asked)],
     };
-    let number = name.split('-').next().and_then(|text| text.parse().ok()).expect("a golden folder starts with its number");
+    let number = name
+        .split('-')
+        .next()
+        .and_then(|text| text.parse().ok())
+        .expect("a golden folder starts with its number");
     with_expected(
         Case {
             name: format!("golden/{name}"),
@@ -88,7 +101,8 @@ fn corpus(folder: &Path, expected: &Path) -> Case {
     let number = name_of(expected).replace(".expected.json", "");
     let asked = json(&folder.join(format!("{number}.json")));
     let mut request = read_request(folder, &asked);
-    request.body = fs::read(folder.join(format!("{number}.body"))).expect("a recorded request has its body beside it");
+    request.body = fs::read(folder.join(format!("{number}.body")))
+        .expect("a recorded request has its body beside it");
     with_expected(
         Case {
             name: format!("corpus/{}/{number}", name_of(folder)),
@@ -120,13 +134,25 @@ fn read_request(folder: &Path, request: &Value) -> Request {
     };
     let zeros = request.get("zeros").and_then(Value::as_u64).unwrap_or_default();
     body.resize(body.len() + usize::try_from(zeros).expect("it fits memory"), 0);
-    let wait = Duration::from_millis(request.get("wait_ms").and_then(Value::as_u64).unwrap_or_default());
-    Request { method: text("method"), path: text("path"), headers: pairs(request.get("headers")), body, wait }
+    let wait =
+        Duration::from_millis(request.get("wait_ms").and_then(Value::as_u64).unwrap_or_default());
+    Request {
+        method: text("method"),
+        path: text("path"),
+        headers: pairs(request.get("headers")),
+        body,
+        wait,
+    }
 }
 
 fn pairs(object: Option<&Value>) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    object.and_then(Value::as_object).into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
+    object
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), text(value)))
+        .collect()
 }
 
 fn topic(number: u32) -> &'static str {
@@ -147,7 +173,8 @@ fn topic(number: u32) -> &'static str {
 }
 
 fn folders(parent: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = entries(parent).into_iter().filter(|path| path.is_dir()).collect();
+    let mut found: Vec<PathBuf> =
+        entries(parent).into_iter().filter(|path| path.is_dir()).collect();
     found.sort();
     found
 }

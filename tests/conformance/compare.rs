@@ -17,7 +17,9 @@ pub(crate) struct Difference {
 /// All differences between what was sent: `{"traces": […], "stats": […]}` each, `theirs` with `<now>` already filled in.
 pub(crate) fn intake(ours: &Value, theirs: &Value) -> Vec<Difference> {
     let mut out = Vec::new();
-    for (kind, take_apart) in [("traces", chunks as fn(&Value) -> Vec<(String, Value)>), ("stats", groups)] {
+    for (kind, take_apart) in
+        [("traces", chunks as fn(&Value) -> Vec<(String, Value)>), ("stats", groups)]
+    {
         let ours = keyed(take_apart(&ours[kind]));
         let theirs = keyed(take_apart(&theirs[kind]));
         for key in ours.keys().chain(theirs.keys().filter(|key| !ours.contains_key(*key))) {
@@ -58,14 +60,18 @@ pub(crate) fn compare(path: &str, ours: &Value, theirs: &Value, out: &mut Vec<Di
             }
         }
         _ if is_same(ours, theirs) => {}
-        _ => out.push(Difference { path: path.to_owned(), ours: short(ours), theirs: short(theirs) }),
+        _ => {
+            out.push(Difference { path: path.to_owned(), ours: short(ours), theirs: short(theirs) })
+        }
     }
 }
 
 /// Whole numbers are compared exactly, all 64 bits of them; a double may be written with a fraction or without.
 fn is_same(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
-        (Value::Number(ours), Value::Number(theirs)) if ours.is_f64() || theirs.is_f64() => ours.as_f64() == theirs.as_f64(),
+        (Value::Number(ours), Value::Number(theirs)) if ours.is_f64() || theirs.is_f64() => {
+            ours.as_f64() == theirs.as_f64()
+        }
         _ => ours == theirs,
     }
 }
@@ -89,7 +95,9 @@ fn keyed(mut parts: Vec<(String, Value)>) -> BTreeMap<String, Value> {
     parts.sort_by_cached_key(|(key, value)| (key.clone(), value.to_string()));
     let mut out = BTreeMap::new();
     for (key, value) in parts {
-        let free = (1..).map(|n| if n == 1 { key.clone() } else { format!("{key} no. {n}") }).find(|key| !out.contains_key(key));
+        let free = (1..)
+            .map(|n| if n == 1 { key.clone() } else { format!("{key} no. {n}") })
+            .find(|key| !out.contains_key(key));
         out.insert(free.unwrap_or(key), value);
     }
     out
@@ -101,8 +109,15 @@ fn chunks(payloads: &Value) -> Vec<(String, Value)> {
     for (agent, tracer_payloads) in opened(payloads, "idxTracerPayloads") {
         for (payload, chunks) in opened(&tracer_payloads, "chunks") {
             for chunk in chunks.as_array().into_iter().flatten() {
-                let key = format!("{} {}", chunk["traceID"].as_str().unwrap_or_default(), chunk["spans"][0]["spanID"]);
-                out.push((key, together(&[("agent", &agent), ("payload", &payload), ("chunk", chunk)])));
+                let key = format!(
+                    "{} {}",
+                    chunk["traceID"].as_str().unwrap_or_default(),
+                    chunk["spans"][0]["spanID"]
+                );
+                out.push((
+                    key,
+                    together(&[("agent", &agent), ("payload", &payload), ("chunk", chunk)]),
+                ));
             }
         }
     }
@@ -111,16 +126,33 @@ fn chunks(payloads: &Value) -> Vec<(String, Value)> {
 
 /// Each stats group, with what the bucket and the payloads around it say. The key is all that makes up the group's identity.
 fn groups(payloads: &Value) -> Vec<(String, Value)> {
-    const COUNTED: [&str; 6] = ["Hits", "Errors", "Duration", "TopLevelHits", "OkSummary", "ErrorSummary"];
+    const COUNTED: [&str; 6] =
+        ["Hits", "Errors", "Duration", "TopLevelHits", "OkSummary", "ErrorSummary"];
     let mut out = Vec::new();
     for (agent, client_payloads) in opened(payloads, "Stats") {
         for (payload, buckets) in opened(&client_payloads, "Stats") {
             for (bucket, groups) in opened(&buckets, "Stats") {
                 for group in groups.as_array().into_iter().flatten() {
-                    let words = group.as_object().into_iter().flatten().filter(|(key, _)| !COUNTED.contains(&key.as_str()));
-                    let words: Vec<String> = words.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+                    let words = group
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .filter(|(key, _)| !COUNTED.contains(&key.as_str()));
+                    let words: Vec<String> = words
+                        .map(|(_, value)| {
+                            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                        })
+                        .collect();
                     let key = format!("{} {}", bucket["Start"], words.join(", "));
-                    out.push((key, together(&[("agent", &agent), ("payload", &payload), ("bucket", &bucket), ("group", group)])));
+                    out.push((
+                        key,
+                        together(&[
+                            ("agent", &agent),
+                            ("payload", &payload),
+                            ("bucket", &bucket),
+                            ("group", group),
+                        ]),
+                    ));
                 }
             }
         }
@@ -132,12 +164,18 @@ fn groups(payloads: &Value) -> Vec<(String, Value)> {
 fn opened(list: &Value, inside: &str) -> Vec<(Value, Value)> {
     let items = list.as_array().cloned().unwrap_or_default();
     let open = |mut item: Value| {
-        let within = item.as_object_mut().and_then(|fields| fields.remove(inside)).unwrap_or_default();
+        let within =
+            item.as_object_mut().and_then(|fields| fields.remove(inside)).unwrap_or_default();
         (item, within)
     };
     items.into_iter().map(open).collect()
 }
 
 fn together(parts: &[(&str, &Value)]) -> Value {
-    Value::Object(parts.iter().map(|(key, value)| ((*key).to_owned(), (*value).clone())).collect::<Map<_, _>>())
+    Value::Object(
+        parts
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).clone()))
+            .collect::<Map<_, _>>(),
+    )
 }

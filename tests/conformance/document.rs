@@ -1,7 +1,7 @@
 //! CONFORMANCE.md: the verdicts as a table and the list of differences with their reasons, written from a run so that it cannot claim
 //! what the run does not show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -57,7 +57,8 @@ fn render(verdicts: &[Verdict<'_>], entries: &[Entry]) -> String {
         topic_counts[at].1[column(verdict)] += 1;
     }
     for (topic, [equal, deliberate, later, _]) in topic_counts {
-        writeln!(out, "| {topic} | {equal} | {deliberate} | {later} |").expect("a string takes all");
+        writeln!(out, "| {topic} | {equal} | {deliberate} | {later} |")
+            .expect("a string takes all");
     }
     list(&mut out, entries, Class::Deliberate, "## Deliberate differences");
     list(&mut out, entries, Class::Later, "## Not built yet");
@@ -92,21 +93,39 @@ fn list(out: &mut String, entries: &[Entry], class: Class, heading: &str) {
     }
 }
 
-/// A row for each golden case and for each folder of the corpus.
+/// A row for each golden case and for each folder of the corpus: the verdicts, and what the cases that differ wait for.
 fn rows(verdicts: &[Verdict<'_>]) -> Vec<(String, String)> {
     const WORDS: [&str; 4] = ["equal", "deliberate", "later", "different"];
-    let mut rows = BTreeMap::<String, Vec<&str>>::new();
+    let mut rows = BTreeMap::<String, Vec<&Verdict<'_>>>::new();
     for verdict in verdicts {
         let name = &verdict.case.name;
-        let row = if name.starts_with("corpus/") { name.rsplit_once('/').map_or(name.as_str(), |(folder, _)| folder) } else { name };
-        rows.entry(row.to_owned()).or_default().push(WORDS[column(verdict)]);
+        let row = if name.starts_with("corpus/") {
+            name.rsplit_once('/').map_or(name.as_str(), |(folder, _)| folder)
+        } else {
+            name
+        };
+        rows.entry(row.to_owned()).or_default().push(verdict);
     }
-    let words = |all: Vec<&str>| match all[..] {
-        [one] => one.to_owned(),
-        _ => {
-            let counted = WORDS.iter().map(|word| (word, all.iter().filter(|own| *own == word).count())).filter(|(_, count)| *count > 0);
-            counted.map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
-        }
-    };
-    rows.into_iter().map(|(name, all)| (name, words(all))).collect()
+    let words =
+        |all: &[&Verdict<'_>]| {
+            let count = |at: usize| all.iter().filter(|verdict| column(verdict) == at).count();
+            let counted =
+                (0..WORDS.len()).map(|at| (WORDS[at], count(at))).filter(|(_, count)| *count > 0);
+            let counted = counted.map(|(word, count)| {
+                if all.len() == 1 { word.to_owned() } else { format!("{count} {word}") }
+            });
+            let mut words = counted.collect::<Vec<_>>().join(", ");
+            let entries =
+                all.iter().flat_map(|verdict| &verdict.differences).filter_map(|(_, entry)| *entry);
+            let later: BTreeSet<&str> = entries
+                .filter(|entry| entry.class == Class::Later)
+                .map(|entry| entry.reason.as_str())
+                .collect();
+            if !later.is_empty() {
+                write!(words, ": {}", later.into_iter().collect::<Vec<_>>().join("; "))
+                    .expect("a string takes all");
+            }
+            words
+        };
+    rows.into_iter().map(|(name, all)| (name, words(&all))).collect()
 }

@@ -25,7 +25,8 @@ pub(crate) struct Ours {
 
 /// The settings of a case, read as the program reads them. An API key is there, so that traces are sampled.
 pub(crate) fn settings(case: &Case) -> config::Settings {
-    let mut pairs: Vec<(&str, &str)> = case.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let mut pairs: Vec<(&str, &str)> =
+        case.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     pairs.push(("DD_API_KEY", "x"));
     config::read(&Env::of(&pairs), Mode::Sidecar).0
 }
@@ -47,12 +48,19 @@ pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
         Vec::new()
     };
     let mut now_ns = now_ns(case.clock);
-    let mut pipeline = Pipeline::new(settings(case).pipeline, Arc::new(Ledger::default()), Box::new(outlet), None, now_ns);
+    let mut pipeline = Pipeline::new(
+        settings(case).pipeline,
+        Arc::new(Ledger::default()),
+        Box::new(outlet),
+        None,
+        now_ns,
+    );
     let mut rates = Vec::new();
     for request in &case.requests {
         // The clock stands, so that every time that is taken from it is known. Where the rates of answers matter it goes.
         if case.raw_rates {
-            now_ns += u64::try_from(request.wait.as_nanos()).map_err(|error| error.to_string())? + PAUSE_NS;
+            now_ns += u64::try_from(request.wait.as_nanos()).map_err(|error| error.to_string())?
+                + PAUSE_NS;
         }
         let before = String::from_utf8_lossy(&pipeline.reply().body).into_owned();
         rates.push(take(&mut pipeline, request, now_ns).then_some(before));
@@ -84,10 +92,16 @@ fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
         }
         _ => return false,
     };
-    if request.body.len() > BODY_BYTES_MAX || request.header("Sec-Fetch-Site") == Some("cross-site") {
+    if request.body.len() > BODY_BYTES_MAX || request.header("Sec-Fetch-Site") == Some("cross-site")
+    {
         return false;
     }
-    let request = TraceRequest { version, content_type: request.header("Content-Type"), tracer, body: &request.body };
+    let request = TraceRequest {
+        version,
+        content_type: request.header("Content-Type"),
+        tracer,
+        body: &request.body,
+    };
     pipeline.traces(&request, now_ns).is_ok() && version != ApiVersion::V03
 }
 

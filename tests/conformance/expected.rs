@@ -33,20 +33,35 @@ impl Entry {
 /// Reads the list. Lines are `case | path | deliberate or later | reason`; `*` stands for any text; `#` starts a comment.
 pub(crate) fn read(text: &str) -> Result<Vec<Entry>, String> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
-    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).map(|(at, line)| entry(at, line)).collect()
+    lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(at, line)| entry(at, line))
+        .collect()
 }
 
 fn entry(line: usize, text: &str) -> Result<Entry, String> {
     let parts: Vec<&str> = text.splitn(4, " | ").map(str::trim).collect();
     let [case, path, class, reason] = parts[..] else {
-        return Err(format!("expected_differences.txt:{line}: {text:?} is not `case | path | class | reason`"));
+        return Err(format!(
+            "expected_differences.txt:{line}: {text:?} is not `case | path | class | reason`"
+        ));
     };
     let class = match class {
         "deliberate" => Class::Deliberate,
         "later" => Class::Later,
-        other => return Err(format!("expected_differences.txt:{line}: {other:?} is neither `deliberate` nor `later`")),
+        other => {
+            return Err(format!(
+                "expected_differences.txt:{line}: {other:?} is neither `deliberate` nor `later`"
+            ));
+        }
     };
-    Ok(Entry { case: case.to_owned(), path: path.to_owned(), class, reason: reason.to_owned(), line })
+    Ok(Entry {
+        case: case.to_owned(),
+        path: path.to_owned(),
+        class,
+        reason: reason.to_owned(),
+        line,
+    })
 }
 
 /// Whether `text` fits `pattern`, in which each `*` stands for any text.

@@ -28,7 +28,9 @@ pub(crate) fn through_the_intake(case: &Case) -> Result<Vec<Reply>, String> {
     let settings = drive::settings(case);
     let (listeners, address) = listen(&settings.intake)?;
     let served = Served::start(listeners, settings, case.clock);
-    let replies = case.requests.iter().map(|request| exchange(address, request).map_err(|error| format!("{}: {error}", request.path)));
+    let replies = case.requests.iter().map(|request| {
+        exchange(address, request).map_err(|error| format!("{}: {error}", request.path))
+    });
     let replies = replies.collect();
     served.stop();
     replies
@@ -36,8 +38,15 @@ pub(crate) fn through_the_intake(case: &Case) -> Result<Vec<Reply>, String> {
 
 /// Listens on a free port of loopback. What `/info` says of ports and sockets comes from the case's settings, which the intake is served with.
 fn listen(settings: &intake::Settings) -> Result<(Listeners, SocketAddr), String> {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).map_err(|error| error.to_string())?;
-    let settings = intake::Settings { hosts: vec![free.ip()], port: free.port(), socket: None, ..settings.clone() };
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| error.to_string())?;
+    let settings = intake::Settings {
+        hosts: vec![free.ip()],
+        port: free.port(),
+        socket: None,
+        ..settings.clone()
+    };
     match intake::bind(&settings) {
         (listeners, problems) if problems.is_empty() => Ok((listeners, free)),
         (_, problems) => Err(problems.join(", ")),
@@ -54,11 +63,26 @@ impl Served {
     fn start(listeners: Listeners, settings: config::Settings, clock: u64) -> Self {
         let (stop, stopped) = watch::channel(None);
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             let ledger = Arc::new(Ledger::default());
             let outlet = Box::new(|_| Vec::new());
-            let pipeline = Pipeline::new(settings.pipeline, Arc::clone(&ledger), outlet, None, clock * 1_000_000_000);
-            let served = intake::serve(listeners, &settings.intake, Rc::new(RefCell::new(pipeline)), ledger, stopped);
+            let pipeline = Pipeline::new(
+                settings.pipeline,
+                Arc::clone(&ledger),
+                outlet,
+                None,
+                clock * 1_000_000_000,
+            );
+            let served = intake::serve(
+                listeners,
+                &settings.intake,
+                Rc::new(RefCell::new(pipeline)),
+                ledger,
+                stopped,
+            );
             LocalSet::new().block_on(&runtime, served);
         });
         Self { stop, thread }
@@ -76,7 +100,9 @@ fn exchange(address: SocketAddr, request: &Request) -> io::Result<Reply> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let is_chunked = request.header("Transfer-Encoding") == Some("chunked");
     let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
-    for (name, value) in request.headers.iter().filter(|(name, _)| !["host", "content-length"].contains(&name.to_ascii_lowercase().as_str())) {
+    for (name, value) in request.headers.iter().filter(|(name, _)| {
+        !["host", "content-length"].contains(&name.to_ascii_lowercase().as_str())
+    }) {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("Host: 127.0.0.1:8126\r\n");
@@ -86,8 +112,13 @@ fn exchange(address: SocketAddr, request: &Request) -> io::Result<Reply> {
         bytes.extend_from_slice(&request.body);
         bytes.extend_from_slice(b"\r\n0\r\n\r\n");
     } else {
-        let has_body = !request.body.is_empty() || ["POST", "PUT"].contains(&request.method.as_str());
-        let length = if has_body { format!("Content-Length: {}\r\n", request.body.len()) } else { String::new() };
+        let has_body =
+            !request.body.is_empty() || ["POST", "PUT"].contains(&request.method.as_str());
+        let length = if has_body {
+            format!("Content-Length: {}\r\n", request.body.len())
+        } else {
+            String::new()
+        };
         bytes.extend(format!("{head}{length}\r\n").bytes());
         bytes.extend_from_slice(&request.body);
     }
@@ -121,12 +152,22 @@ fn parse(bytes: &[u8], is_head: bool) -> io::Result<Option<Reply>> {
     };
     let head = String::from_utf8_lossy(&bytes[..at]);
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|text| text.parse().ok());
+    let status =
+        lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|text| text.parse().ok());
     let status = status.ok_or_else(|| io::Error::other("no status"))?;
-    let headers: Vec<(String, String)> =
-        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length")).and_then(|(_, value)| value.parse().ok());
-    let length: usize = if is_head { 0 } else { length.ok_or_else(|| io::Error::other("an answer without Content-Length"))? };
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let length = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.parse().ok());
+    let length: usize = if is_head {
+        0
+    } else {
+        length.ok_or_else(|| io::Error::other("an answer without Content-Length"))?
+    };
     let body = &bytes[at + 4..];
     Ok((body.len() >= length).then(|| Reply { status, headers, body: body[..length].to_vec() }))
 }

@@ -5,7 +5,11 @@
 //! `cargo test --test conformance -- 0011` runs the cases whose names contain `0011` and prints every difference;
 //! `cargo test --test conformance -- --write` writes CONFORMANCE.md.
 #![expect(clippy::print_stdout, reason = "the table is this program's output")]
-#![expect(clippy::expect_used, clippy::panic, reason = "a test program: what is wrong with its files ends it")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test program: what is wrong with its files ends it"
+)]
 #![expect(clippy::string_slice, reason = "cut at places that were looked for")]
 
 mod case;
@@ -39,7 +43,10 @@ pub(crate) struct Verdict<'a> {
 impl Verdict<'_> {
     /// The first difference that nobody expects, or else the first.
     fn first(&self) -> Option<&(Difference, Option<&Entry>)> {
-        self.differences.iter().find(|(_, entry)| entry.is_none()).or_else(|| self.differences.first())
+        self.differences
+            .iter()
+            .find(|(_, entry)| entry.is_none())
+            .or_else(|| self.differences.first())
     }
 
     pub(crate) fn is_expected(&self) -> bool {
@@ -48,7 +55,9 @@ impl Verdict<'_> {
 
     /// Whether all differences are wanted ones.
     pub(crate) fn is_deliberate(&self) -> bool {
-        self.differences.iter().all(|(_, entry)| entry.is_some_and(|entry| entry.class == Class::Deliberate))
+        self.differences
+            .iter()
+            .all(|(_, entry)| entry.is_some_and(|entry| entry.class == Class::Deliberate))
     }
 }
 
@@ -57,20 +66,30 @@ fn main() -> ExitCode {
     if arguments.iter().any(|argument| argument == "--list") {
         return ExitCode::SUCCESS;
     }
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let filters: Vec<&String> =
+        arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let list = fs::read_to_string(tests.join("conformance/expected_differences.txt")).expect("the list of differences is there");
+    let list = fs::read_to_string(tests.join("conformance/expected_differences.txt"))
+        .expect("the list of differences is there");
     let entries = expected::read(&list).unwrap_or_else(|problem| panic!("{problem}"));
     let cases = case::all(&tests);
-    let chosen: Vec<&Case> =
-        cases.iter().filter(|case| filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()))).collect();
+    let chosen: Vec<&Case> = cases
+        .iter()
+        .filter(|case| {
+            filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()))
+        })
+        .collect();
     let verdicts: Vec<Verdict<'_>> = chosen.into_iter().map(|case| judge(case, &entries)).collect();
     print_table(&verdicts, !filters.is_empty());
     let unexpected = verdicts.iter().filter(|verdict| !verdict.is_expected()).count();
     let mut is_good = unexpected == 0;
     if filters.is_empty() {
         is_good &= report_equal_entries(&entries, &verdicts);
-        is_good &= document::check(&verdicts, &entries, arguments.iter().any(|argument| argument == "--write"));
+        is_good &= document::check(
+            &verdicts,
+            &entries,
+            arguments.iter().any(|argument| argument == "--write"),
+        );
     }
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -84,18 +103,40 @@ fn judge<'a>(case: &'a Case, entries: &'a [Entry]) -> Verdict<'a> {
                 differences.extend(raw_rates(case, &ours.rates));
             }
         }
-        Err(problem) => differences.push(Difference { path: "run".to_owned(), ours: problem, theirs: String::new() }),
+        Err(problem) => differences.push(Difference {
+            path: "run".to_owned(),
+            ours: problem,
+            theirs: String::new(),
+        }),
     }
     match http::through_the_intake(case) {
         Ok(ours) => {
             for (at, (ours, theirs)) in ours.iter().zip(&case.replies).enumerate() {
-                compare::compare(&format!("replies/{at}"), &replies::ours(ours), &replies::theirs(theirs), &mut differences);
+                compare::compare(
+                    &format!("replies/{at}"),
+                    &replies::ours(ours),
+                    &replies::theirs(theirs),
+                    &mut differences,
+                );
             }
         }
-        Err(problem) => differences.push(Difference { path: "replies".to_owned(), ours: problem, theirs: String::new() }),
+        Err(problem) => differences.push(Difference {
+            path: "replies".to_owned(),
+            ours: problem,
+            theirs: String::new(),
+        }),
     }
-    let entry = |difference: &Difference| entries.iter().find(|entry| entry.covers(&case.name, &difference.path));
-    Verdict { case, differences: differences.into_iter().map(|difference| (entry(&difference), difference)).map(|(e, d)| (d, e)).collect() }
+    let entry = |difference: &Difference| {
+        entries.iter().find(|entry| entry.covers(&case.name, &difference.path))
+    };
+    Verdict {
+        case,
+        differences: differences
+            .into_iter()
+            .map(|difference| (entry(&difference), difference))
+            .map(|(e, d)| (d, e))
+            .collect(),
+    }
 }
 
 /// The rates word for word, where the case is about them.
@@ -103,7 +144,12 @@ fn raw_rates(case: &Case, ours: &[Option<String>]) -> Vec<Difference> {
     let mut out = Vec::new();
     for (at, (ours, theirs)) in ours.iter().zip(&case.replies).enumerate() {
         if let Some(ours) = ours {
-            compare::compare(&format!("rates/{at}"), &Value::String(ours.clone()), &theirs["body"], &mut out);
+            compare::compare(
+                &format!("rates/{at}"),
+                &Value::String(ours.clone()),
+                &theirs["body"],
+                &mut out,
+            );
         }
     }
     out
@@ -113,7 +159,12 @@ fn raw_rates(case: &Case, ours: &[Option<String>]) -> Vec<Difference> {
 /// the payload alone.
 fn with_now(case: &Case) -> Value {
     let mut intake = case.intake.clone();
-    for list in intake.as_object_mut().into_iter().flat_map(|kinds| kinds.values_mut()).filter_map(Value::as_array_mut) {
+    for list in intake
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|kinds| kinds.values_mut())
+        .filter_map(Value::as_array_mut)
+    {
         for payload in list.iter_mut().filter_map(Value::as_object_mut) {
             payload.remove("http");
         }
@@ -167,7 +218,10 @@ fn print_table(verdicts: &[Verdict<'_>], all_differences: bool) {
         }
     }
     let equal = verdicts.iter().filter(|verdict| verdict.differences.is_empty()).count();
-    let deliberate = verdicts.iter().filter(|verdict| !verdict.differences.is_empty() && verdict.is_deliberate()).count();
+    let deliberate = verdicts
+        .iter()
+        .filter(|verdict| !verdict.differences.is_empty() && verdict.is_deliberate())
+        .count();
     let unexpected = verdicts.iter().filter(|verdict| !verdict.is_expected()).count();
     let later = verdicts.len() - equal - deliberate - unexpected;
     println!(
@@ -182,11 +236,20 @@ fn line(difference: &Difference) -> String {
 
 /// Entries that no case needs any more: they go out of the list, so that it stays true.
 fn report_equal_entries(entries: &[Entry], verdicts: &[Verdict<'_>]) -> bool {
-    let is_used = |entry: &Entry| verdicts.iter().flat_map(|verdict| &verdict.differences).any(|(_, used)| used.is_some_and(|used| used.line == entry.line));
+    let is_used = |entry: &Entry| {
+        verdicts
+            .iter()
+            .flat_map(|verdict| &verdict.differences)
+            .any(|(_, used)| used.is_some_and(|used| used.line == entry.line))
+    };
     let mut unused = entries.iter().filter(|entry| !is_used(entry)).peekable();
     let is_good = unused.peek().is_none();
     for entry in unused {
-        println!("expected_differences.txt:{}: {} has become equal: take the line out", entry.line, entry.place());
+        println!(
+            "expected_differences.txt:{}: {} has become equal: take the line out",
+            entry.line,
+            entry.place()
+        );
     }
     is_good
 }

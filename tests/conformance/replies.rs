@@ -23,7 +23,9 @@ pub(crate) struct Reply {
 pub(crate) fn ours(reply: &Reply) -> Value {
     let mut headers = Map::new();
     for name in HEADERS {
-        if let Some((_, value)) = reply.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)) {
+        if let Some((_, value)) =
+            reply.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name))
+        {
             headers.insert(name.to_owned(), json!(placeholder(name, value)));
         }
     }
@@ -34,14 +36,20 @@ pub(crate) fn ours(reply: &Reply) -> Value {
 /// The agent's answer in the normal form.
 pub(crate) fn theirs(reply: &Value) -> Value {
     let all = reply["headers"].as_object().cloned().unwrap_or_default();
-    let headers: Map<String, Value> = all.into_iter().filter(|(name, _)| HEADERS.contains(&name.as_str())).collect();
-    let status = reply["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
+    let headers: Map<String, Value> =
+        all.into_iter().filter(|(name, _)| HEADERS.contains(&name.as_str())).collect();
+    let status =
+        reply["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or_default();
     json!({ "status": status, "headers": headers, "body": normal_body(status, reply["body"].as_str().unwrap_or_default()) })
 }
 
 fn placeholder<'a>(name: &str, value: &'a str) -> &'a str {
     match name {
-        "Datadog-Agent-State" if value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) => "<sha256 of the /info body>",
+        "Datadog-Agent-State"
+            if value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            "<sha256 of the /info body>"
+        }
         "Datadog-Rates-Payload-Version" if !value.is_empty() => "<version>",
         _ => value,
     }
@@ -58,16 +66,22 @@ fn normal_body(status: u16, body: &str) -> Value {
     if body.starts_with("{\n\t\"version\"") {
         let kinds = "<server, client, producer, consumer in any order>";
         let filled = body.replace(kinds, "[\"client\", \"consumer\", \"producer\", \"server\"]");
-        return serde_json::from_str(&filled).map_or_else(|error| json!(format!("not JSON: {error}")), by_name);
+        return serde_json::from_str(&filled)
+            .map_or_else(|error| json!(format!("not JSON: {error}")), by_name);
     }
     json!(body)
 }
 
 /// Lists of names as objects: what one side has and the other has not is then a difference with a name.
 fn by_name(mut info: Value) -> Value {
-    for list in ["endpoints", "evp_proxy_allowed_headers", "peer_tags", "span_kinds_stats_computed"] {
+    for list in ["endpoints", "evp_proxy_allowed_headers", "peer_tags", "span_kinds_stats_computed"]
+    {
         if let Some(names) = info[list].as_array() {
-            info[list] = names.iter().map(|name| (name.as_str().unwrap_or_default().to_owned(), json!("listed"))).collect::<Map<_, _>>().into();
+            info[list] = names
+                .iter()
+                .map(|name| (name.as_str().unwrap_or_default().to_owned(), json!("listed")))
+                .collect::<Map<_, _>>()
+                .into();
         }
     }
     info

@@ -46,7 +46,8 @@ const GAMMA: f64 = 1.01 / 0.99;
 /// A stats payload's bytes in the normal form.
 pub(crate) fn normal(body: &[u8]) -> Result<Value, String> {
     let mut rest = body;
-    let wire = rmpv::decode::read_value(&mut rest).map_err(|error| format!("stats payload: {error}"))?;
+    let wire =
+        rmpv::decode::read_value(&mut rest).map_err(|error| format!("stats payload: {error}"))?;
     if !rest.is_empty() {
         return Err(format!("stats payload: {} bytes after its end", rest.len()));
     }
@@ -64,10 +65,14 @@ fn value(key: &str, wire: &Wire) -> Value {
             Some(2) => json!("FALSE"),
             _ => json!(number.to_string()),
         },
-        Wire::Integer(number) => number.as_u64().map_or_else(|| json!(number.as_i64()), |number| json!(number)),
+        Wire::Integer(number) => {
+            number.as_u64().map_or_else(|| json!(number.as_i64()), |number| json!(number))
+        }
         Wire::F32(number) => text::double(f64::from(*number)),
         Wire::F64(number) => text::double(*number),
-        Wire::String(string) => string.as_str().map_or_else(|| json!({ "base64": text::base64(string.as_bytes()) }), text::string),
+        Wire::String(string) => string
+            .as_str()
+            .map_or_else(|| json!({ "base64": text::base64(string.as_bytes()) }), text::string),
         Wire::Binary(bytes) if bytes.is_empty() => Value::Null,
         Wire::Binary(bytes) if key.ends_with("Summary") => sketch(bytes),
         Wire::Binary(bytes) => json!({ "bytes": text::base64(bytes) }),
@@ -115,14 +120,26 @@ fn sketch(bytes: &[u8]) -> Value {
     }
     for (key, bins) in [("bins", bins), ("negativeBins", negative)] {
         if !bins.is_empty() {
-            out.insert(key.to_owned(), json!(bins.into_iter().map(|(at, n)| json!([at, text::double(n)])).collect::<Vec<_>>()));
+            out.insert(
+                key.to_owned(),
+                json!(
+                    bins.into_iter()
+                        .map(|(at, n)| json!([at, text::double(n)]))
+                        .collect::<Vec<_>>()
+                ),
+            );
         }
     }
     if let Some(mapping) = sketch.mapping {
-        let own = (mapping.gamma - GAMMA).abs() < 1e-12 && mapping.index_offset == 0.0 && mapping.interpolation == 0;
+        let own = (mapping.gamma - GAMMA).abs() < 1e-12
+            && mapping.index_offset == 0.0
+            && mapping.interpolation == 0;
         if !own {
             let words = ["NONE", "LINEAR", "QUADRATIC", "CUBIC"];
-            let word = usize::try_from(mapping.interpolation).ok().and_then(|at| words.get(at)).unwrap_or(&"unknown");
+            let word = usize::try_from(mapping.interpolation)
+                .ok()
+                .and_then(|at| words.get(at))
+                .unwrap_or(&"unknown");
             out.insert("mapping".to_owned(), json!([mapping.gamma, mapping.index_offset, word]));
         }
     }

@@ -198,7 +198,10 @@ pub(crate) fn normal(body: &[u8]) -> Result<Value, String> {
     if !payload.tags.is_empty() {
         out.insert("tags".to_owned(), json!(payload.tags));
     }
-    let payloads = payload.idx_tracer_payloads.iter().map(|payload| Strings(&payload.strings).payload(payload));
+    let payloads = payload
+        .idx_tracer_payloads
+        .iter()
+        .map(|payload| Strings(&payload.strings).payload(payload));
     out.insert("idxTracerPayloads".to_owned(), Value::Array(payloads.collect::<Result<_, _>>()?));
     Ok(Value::Object(out))
 }
@@ -267,12 +270,15 @@ impl Strings<'_> {
         put_signed(&mut out, "duration", span.duration.cast_signed());
         put_flag(&mut out, "error", span.error);
         let kinds = ["unspecified", "internal", "server", "client", "producer", "consumer"];
-        let kind = kinds.get(span.kind as usize).ok_or_else(|| format!("trace payload: span kind {}", span.kind))?;
+        let kind = kinds
+            .get(span.kind as usize)
+            .ok_or_else(|| format!("trace payload: span kind {}", span.kind))?;
         put_text(&mut out, "kind", kind);
         self.attributes(&mut out, &span.attributes)?;
         let links = span.links.iter().map(|link| self.link(link)).collect::<Result<Vec<_>, _>>()?;
         put_list(&mut out, "links", links);
-        let events = span.events.iter().map(|event| self.event(event)).collect::<Result<Vec<_>, _>>()?;
+        let events =
+            span.events.iter().map(|event| self.event(event)).collect::<Result<Vec<_>, _>>()?;
         put_list(&mut out, "events", events);
         Ok(Value::Object(out))
     }
@@ -295,7 +301,11 @@ impl Strings<'_> {
         Ok(Value::Object(out))
     }
 
-    fn attributes(&self, out: &mut Map<String, Value>, attributes: &HashMap<u32, AnyValue>) -> Result<(), String> {
+    fn attributes(
+        &self,
+        out: &mut Map<String, Value>,
+        attributes: &HashMap<u32, AnyValue>,
+    ) -> Result<(), String> {
         let mut all = Map::new();
         for (key, value) in attributes {
             if all.insert(self.get(*key)?.to_owned(), self.any(value)?).is_some() {
@@ -317,13 +327,18 @@ impl Strings<'_> {
             Some(AnyKind::Int(number)) => json!({ "int": number }),
             Some(AnyKind::Bytes(bytes)) => json!({ "bytes": text::base64(bytes) }),
             Some(AnyKind::Array(list)) => {
-                let values = list.values.iter().map(|value| self.any(value)).collect::<Result<Vec<_>, _>>()?;
+                let values = list
+                    .values
+                    .iter()
+                    .map(|value| self.any(value))
+                    .collect::<Result<Vec<_>, _>>()?;
                 json!({ "array": values })
             }
             Some(AnyKind::Pairs(list)) => {
                 let mut all = Map::new();
                 for pair in &list.pairs {
-                    let value = pair.value.as_ref().map_or(Ok(Value::Null), |value| self.any(value))?;
+                    let value =
+                        pair.value.as_ref().map_or(Ok(Value::Null), |value| self.any(value))?;
                     all.insert(self.get(pair.key)?.to_owned(), value);
                 }
                 json!({ "map": all })
