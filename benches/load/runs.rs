@@ -76,7 +76,7 @@ pub(crate) fn healthy(
     let peak = running.memory("VmHWM")?;
     running.term()?;
     let cpu = running.end(PATIENCE)?;
-    let taken = sink.count();
+    let taken = sink.count()?;
     Ok(Healthy {
         requests: seen.accepted,
         spans: seen.accepted * (traces * spans) as u64,
@@ -113,12 +113,12 @@ pub(crate) fn term_in_the_middle(peer: &Peer) -> io::Result<Ended> {
     running.term()?;
     running.end(PATIENCE)?;
     stop.store(true, Ordering::Relaxed);
-    let seen = load.join().expect("the load does not panic");
+    let seen = load.join().map_err(|_| io::Error::other("the load panicked"))?;
     let each = (traces * spans) as u64;
     Ok(Ended {
         accepted: seen.accepted * each,
         open: seen.unanswered * each,
-        delivered: sink.count().spans,
+        delivered: sink.count()?.spans,
     })
 }
 

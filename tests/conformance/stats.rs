@@ -148,7 +148,7 @@ fn sketch(bytes: &[u8]) -> Value {
 
 fn bins(store: Option<&Store>) -> BTreeMap<i32, f64> {
     let mut bins = BTreeMap::new();
-    for store in store {
+    if let Some(store) = store {
         for (at, count) in &store.bins {
             *bins.entry(*at).or_default() += count;
         }
