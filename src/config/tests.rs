@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Env, Mode, Settings, read};
+use proptest::prelude::*;
+
+use super::{Env, Mode, Settings, keys, read};
 use crate::log::Level;
 use crate::relay::Compression;
 
@@ -375,4 +377,20 @@ fn reading_is_cheap() {
     });
     let best = best.min().unwrap();
     assert!(best < Duration::from_millis(3), "{best:?}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_in_the_environment_there_are_settings(
+        values in prop::collection::vec((any::<prop::sample::Index>(), "[0-9a-z.:/@\\[\\]\", *-]{0,12}|\\PC{0,9}|.{0,30}"), 0..20),
+        sidecar in any::<bool>(),
+    ) {
+        let names: Vec<&str> = keys::ALL.iter().flat_map(|(_, keys)| *keys).flat_map(|key| key.names).copied().collect();
+        let pairs: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name.get(&names), value.as_str())).collect();
+        let (settings, problems) = read(&Env::of(&pairs), if sidecar { Mode::Sidecar } else { Mode::Wrapper });
+        prop_assert!(problems.len() <= pairs.len());
+        prop_assert!(!settings.intake.hosts.is_empty() && !settings.pipeline.env.is_empty());
+        prop_assert!(settings.relay.trace_url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
+        prop_assert!(settings.pipeline.target_tps.is_finite() && settings.pipeline.flush_interval >= Duration::from_millis(100));
+    }
 }
