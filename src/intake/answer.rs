@@ -43,7 +43,7 @@ pub(super) fn ok() -> Answer {
 
 /// An empty JSON object, for what is taken and dropped.
 pub(super) fn discarded() -> Answer {
-    with_type(bare(StatusCode::OK, Bytes::from_static(b"{}")), JSON)
+    with_type(bare(StatusCode::OK, Bytes::from_static(b"{}")), TEXT)
 }
 
 /// The document of `/info`.

@@ -81,6 +81,7 @@ impl Entry {
         self.phase.set(phase);
         self.age.set(0);
         self.still.set(0);
+        self.is_late.set(false);
     }
 
     /// The body belongs to the request whose head came before: its time runs on.
@@ -292,7 +293,8 @@ impl Room {
         }
     }
 
-    /// The passes over idle connections and spare buffers. They rest while there is neither.
+    /// The passes over idle connections and spare buffers. They rest while there is neither. One that was asked to close and is still there a
+    /// pass later has a client that does not read its answer.
     pub(super) async fn watch_idle(&self, bodies: &Bodies) {
         loop {
             if self.len() == 0 && !bodies.has_spare() {
@@ -301,11 +303,14 @@ impl Room {
             tokio::time::sleep(IDLE_PASS).await;
             bodies.free_spare();
             self.each(|entry| {
-                if entry.phase() == Phase::Idle {
-                    entry.age.set(entry.age.get() + 1);
-                    if entry.age.get() > IDLE_PASSES {
-                        entry.ask(Wish::Close);
-                    }
+                if entry.phase() != Phase::Idle {
+                    return;
+                }
+                entry.age.set(entry.age.get() + 1);
+                match entry.wish() {
+                    Wish::Stay if entry.age.get() > IDLE_PASSES => entry.ask(Wish::Close),
+                    Wish::Close => entry.ask(Wish::Abort),
+                    Wish::Stay | Wish::Abort => {}
                 }
             });
         }
