@@ -130,3 +130,124 @@ fn state_of(body: &[u8]) -> HeaderValue {
     let text: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    use super::{Info, Settings, pipeline, state_of};
+
+    fn document(change: impl FnOnce(&mut pipeline::Settings)) -> serde_json::Value {
+        serde_json::from_str(&text(change)).unwrap()
+    }
+
+    fn text(change: impl FnOnce(&mut pipeline::Settings)) -> String {
+        let intake = Settings {
+            hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            port: 8126,
+            socket: Some("/var/run/datadog/apm.socket".into()),
+            enabled: true,
+            receive_timeout: Duration::from_secs(5),
+            connections_max: 2000,
+            body_bytes_max: 26_214_400,
+        };
+        let mut settings = pipeline::Settings {
+            env: "prod".to_owned(),
+            hostname: String::new(),
+            span_tags: Vec::new(),
+            target_tps: 10.0,
+            errors_tps: 10.0,
+            stats_by_span_kind: true,
+            peer_tags_aggregation: true,
+            peer_tags: vec!["my.peer".to_owned()],
+            primary_tags: Vec::new(),
+            stats_disabled: false,
+            component_to_name: false,
+            big_resource: false,
+            flush_interval: Duration::from_secs(1),
+            sending: true,
+        };
+        change(&mut settings);
+        String::from_utf8(Info::new(&intake, &settings).body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_keys_are_in_the_agents_order_and_ours_is_the_last() {
+        let keys = [
+            "version",
+            "git_commit",
+            "endpoints",
+            "client_drop_p0s",
+            "span_meta_structs",
+            "long_running_spans",
+            "span_events",
+            "evp_proxy_allowed_headers",
+            "config",
+            "peer_tags",
+            "span_kinds_stats_computed",
+            "filter_tags",
+            "filter_tags_regex",
+            "agent_implementation",
+        ];
+        let text = text(|_| {});
+        let top_level =
+            text.lines().filter_map(|line| line.strip_prefix("\t\"")?.split('"').next());
+        assert_eq!(top_level.collect::<Vec<_>>(), keys);
+    }
+
+    #[test]
+    fn the_config_is_what_we_run_with() {
+        let document = document(|_| {});
+        let config = document["config"].as_object().unwrap();
+        assert_eq!(
+            (&config["default_env"], &config["receiver_port"]),
+            (&"prod".into(), &8126.into())
+        );
+        assert_eq!(config["receiver_socket"], "/var/run/datadog/apm.socket");
+        assert_eq!(
+            (&config["connection_limit"], &config["receiver_timeout"]),
+            (&2000.into(), &5.into())
+        );
+    }
+
+    #[test]
+    fn a_tracer_may_drop_traces_only_where_its_stats_are_sent() {
+        assert_eq!(document(|_| {})["client_drop_p0s"], true);
+        assert_eq!(document(|settings| settings.sending = false)["client_drop_p0s"], false);
+    }
+
+    #[test]
+    fn peer_tags_and_span_kinds_follow_their_settings() {
+        let on = document(|_| {});
+        let peer_tags = on["peer_tags"].as_array().unwrap();
+        assert_eq!(peer_tags.len(), 45);
+        assert!(
+            peer_tags.contains(&"my.peer".into()) && peer_tags.contains(&"peer.service".into())
+        );
+        assert_eq!(on["span_kinds_stats_computed"].as_array().unwrap().len(), 4);
+        let off = document(|settings| {
+            settings.peer_tags_aggregation = false;
+            settings.stats_by_span_kind = false;
+        });
+        assert_eq!(
+            (&off["peer_tags"], &off["span_kinds_stats_computed"]),
+            (&serde_json::json!([]), &serde_json::json!([]))
+        );
+    }
+
+    #[test]
+    fn whole_numbers_have_no_fraction() {
+        assert_eq!(document(|_| {})["config"]["target_tps"].to_string(), "10");
+        assert_eq!(
+            document(|settings| settings.target_tps = 2.5)["config"]["target_tps"].to_string(),
+            "2.5"
+        );
+    }
+
+    #[test]
+    fn the_state_is_the_hash_of_the_document() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(state_of(b"").to_str().unwrap(), empty);
+    }
+}

@@ -4,9 +4,11 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use pillion::ledger::Shed;
+
 use crate::support::bodies;
 use crate::support::http::{Client, MSGPACK, request};
-use crate::support::running_intake::{RunningIntake, Wanted};
+use crate::support::running_intake::{FAULTY_SERVICE, RunningIntake, Wanted};
 
 const LIMIT: usize = 300_000;
 
@@ -217,4 +219,19 @@ fn an_answer_leaves_in_one_piece() {
         assert_eq!(client.ask("PUT", "/v0.4/traces", &[MSGPACK], &bodies::v04(1, 1)).status, 200);
     }
     assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_panic_over_a_body_is_counted_and_not_the_tracers_concern() {
+    let intake = RunningIntake::new();
+    let mut client = Client::tcp(intake.address);
+    let faulty = bodies::v04_of(FAULTY_SERVICE, 1, 1);
+    let answer =
+        client.ask("POST", "/v0.4/traces", &[MSGPACK, ("X-Datadog-Trace-Count", "7")], &faulty);
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().starts_with("{\"rate_by_service\":"), "{answer:?}");
+    assert_eq!(intake.ledger.chunks.read().shed[Shed::Fault as usize], 7);
+    let before = intake.spans();
+    let answer = client.ask("POST", "/v0.4/traces", &[MSGPACK], &bodies::v04(2, 5));
+    assert_eq!((answer.status, intake.spans() - before), (200, 10));
 }

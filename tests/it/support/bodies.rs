@@ -6,9 +6,9 @@ fn map(pairs: Vec<(&str, Value)>) -> Value {
     Value::Map(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect())
 }
 
-fn span(trace: u64, span: u64) -> Value {
+fn span(service: &str, trace: u64, span: u64) -> Value {
     map(vec![
-        ("service", "shop".into()),
+        ("service", service.into()),
         ("name", "web.request".into()),
         ("resource", format!("GET /items/{}", span % 7).into()),
         ("type", "web".into()),
@@ -35,9 +35,13 @@ fn span(trace: u64, span: u64) -> Value {
 
 /// A v0.4 body.
 pub(crate) fn v04(traces: u64, spans_per_trace: u64) -> Vec<u8> {
-    let chunk =
-        |trace| Value::Array((1..=spans_per_trace).map(|number| span(trace, number)).collect());
-    encode(&Value::Array((1..=traces).map(chunk).collect()))
+    v04_of("shop", traces, spans_per_trace)
+}
+
+/// A v0.4 body of spans of this service.
+pub(crate) fn v04_of(service: &str, traces: u64, spans_per_trace: u64) -> Vec<u8> {
+    let spans = |trace| (1..=spans_per_trace).map(move |number| span(service, trace, number));
+    encode(&Value::Array((1..=traces).map(|trace| Value::Array(spans(trace).collect())).collect()))
 }
 
 /// A v0.5 body of one trace with one span.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pillion::intake::{self, Listeners, Settings};
 use pillion::ledger::Ledger;
-use pillion::pipeline::{self, Pipeline};
+use pillion::pipeline::{self, Pipeline, Tap};
 use tokio::sync::watch;
 
 /// What a test may want otherwise.
@@ -131,9 +131,20 @@ impl Drop for RunningIntake {
     }
 }
 
-/// A pipeline whose payloads are dropped: what an intake's test looks at is in the ledger.
+/// The service of a span that makes the pipeline panic.
+pub(crate) const FAULTY_SERVICE: &str = "faulty";
+
+/// A pipeline whose payloads are dropped: what an intake's test looks at is in the ledger. Its tap panics at [`FAULTY_SERVICE`].
 fn pipeline(ledger: &Arc<Ledger>) -> Pipeline {
-    Pipeline::new(settings(), Arc::clone(ledger), Box::new(|payload| payload.body), None, now_ns())
+    let tap: Tap =
+        Box::new(|spans| assert!(spans.iter().all(|span| span.service != FAULTY_SERVICE)));
+    Pipeline::new(
+        settings(),
+        Arc::clone(ledger),
+        Box::new(|payload| payload.body),
+        Some(tap),
+        now_ns(),
+    )
 }
 
 fn now_ns() -> u64 {
