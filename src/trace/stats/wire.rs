@@ -107,25 +107,21 @@ impl<'a> Builder<'a> {
         totals: Totals,
     ) {
         self.groups += 1;
-        let client = match self.payload.stats.last_mut() {
-            Some(last) if std::ptr::eq(last.key, payload) || last.key == payload => last,
-            _ => {
-                self.payload.stats.push(ClientStatsPayload::new(payload));
-                self.payload.stats.last_mut().unwrap_or_else(|| unreachable!("it was just pushed"))
-            }
-        };
-        let bucket = match client.stats.last_mut() {
-            Some(last) if last.start == start => last,
-            _ => {
-                client.stats.push(ClientStatsBucket {
-                    start,
-                    duration: BUCKET_NS,
-                    stats: Vec::new(),
-                    agent_time_shift: 0,
-                });
-                client.stats.last_mut().unwrap_or_else(|| unreachable!("it was just pushed"))
-            }
-        };
+        let clients = &mut self.payload.stats;
+        if clients.last().is_none_or(|last| last.key != payload) {
+            clients.push(ClientStatsPayload::new(payload));
+        }
+        let Some(client) = clients.last_mut() else { return };
+        if client.stats.last().is_none_or(|last| last.start != start) {
+            let bucket = ClientStatsBucket {
+                start,
+                duration: BUCKET_NS,
+                stats: Vec::new(),
+                agent_time_shift: 0,
+            };
+            client.stats.push(bucket);
+        }
+        let Some(bucket) = client.stats.last_mut() else { return };
         bucket.stats.push(ClientGroupedStats::new(key, totals));
     }
 

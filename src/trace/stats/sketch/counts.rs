@@ -163,6 +163,13 @@ impl Counts {
             return encode(0, std::iter::empty(), zeros);
         };
         let first = lowest.max(highest.saturating_sub(BINS_MAX as u16 - 1));
+        if let Store::Row { first: start, counts } = &self.store
+            && first == lowest
+        {
+            let range = usize::from(lowest - start)..=usize::from(highest - start);
+            let row = counts.get(range).unwrap_or_default();
+            return encode(i32::from(first), row.iter().map(|&count| f64::from(count)), zeros);
+        }
         let mut row = vec![0.0; usize::from(highest - first) + 1];
         self.each(|bin, count| row[usize::from(bin.saturating_sub(first))] += f64::from(count));
         encode(i32::from(first), row.into_iter(), zeros)

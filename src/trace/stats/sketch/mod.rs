@@ -23,30 +23,40 @@ const BINS_MAX: usize = 2048;
 /// Fields: 1 the mapping { 1 γ }, 2 the store of positive values { 2 counts, packed doubles; 3 the first bin }, 3 the store of negative
 /// values, empty, 4 the zeros. Zero fields are left out, but the messages never are.
 fn encode(first: i32, counts: impl ExactSizeIterator<Item = f64>, zeros: f64) -> Vec<u8> {
+    let row = counts.len() as u64 * 8;
+    let first = u64::from(zigzag(first));
+    let mut store = 0;
+    if row > 0 {
+        store += 1 + varint_len(row) + row;
+        store += if first == 0 { 0 } else { 1 + varint_len(first) };
+    }
     let mut out = Vec::with_capacity(encoded_len(counts.len()));
     out.extend_from_slice(&[0x0a, 9, 0x09]);
     out.extend_from_slice(&GAMMA.to_le_bytes());
-    let mut store = Vec::with_capacity(counts.len() * 8 + 16);
-    if counts.len() > 0 {
-        store.push(0x12);
-        write_varint(&mut store, counts.len() as u64 * 8);
+    out.push(0x12);
+    write_varint(&mut out, store);
+    if row > 0 {
+        out.push(0x12);
+        write_varint(&mut out, row);
         for count in counts {
-            store.extend_from_slice(&count.to_le_bytes());
+            out.extend_from_slice(&count.to_le_bytes());
         }
         if first != 0 {
-            store.push(0x18);
-            write_varint(&mut store, u64::from(zigzag(first)));
+            out.push(0x18);
+            write_varint(&mut out, first);
         }
     }
-    out.push(0x12);
-    write_varint(&mut out, store.len() as u64);
-    out.extend_from_slice(&store);
     out.extend_from_slice(&[0x1a, 0]);
     if zeros != 0.0 {
         out.push(0x21);
         out.extend_from_slice(&zeros.to_le_bytes());
     }
     out
+}
+
+/// Bytes of a number as a protobuf varint.
+fn varint_len(value: u64) -> u64 {
+    u64::from((value | 1).ilog2()) / 7 + 1
 }
 
 /// Bytes of an encoded sketch of so many bins, at most.
