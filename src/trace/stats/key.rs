@@ -159,12 +159,12 @@ impl GroupKey<'_> {
     }
 }
 
-/// Whether a span of this kind is counted by this peer tag: one that calls out by all of them, one that does not only by the service that
+/// Whether a span of this kind is counted by this peer tag: one that calls out by all of them, an internal one only by the service that
 /// it was renamed from.
 fn counts(span_kind: &str, key: &str) -> bool {
     match span_kind {
         "client" | "producer" | "consumer" => true,
-        "internal" | "unknown" | "" => key == BASE_SERVICE,
+        "internal" | "" => key == BASE_SERVICE,
         _ => false,
     }
 }

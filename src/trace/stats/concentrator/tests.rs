@@ -182,7 +182,7 @@ fn peer_tags_count_by_the_kind_of_span() {
             ],
         ),
         ("internal", &["_dd.base_service:base"]),
-        ("unknown", &["_dd.base_service:base"]),
+        ("unknown", &[]),
         ("server", &[]),
     ] {
         let mut concentrator = concentrator(CLOCK_NS);
