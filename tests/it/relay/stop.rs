@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use pillion::ledger::{Ledger, Shed};
-use pillion::relay::Relay;
+use pillion::relay::{Relay, Settings};
 
 use crate::relay::{Fixture, numbered, numbers, settings, wait_until};
 use crate::support::lines;
@@ -23,7 +23,9 @@ fn a_flush_of_nothing_returns_at_once() {
 fn with_a_hanging_intake_a_flush_ends_at_its_deadline_and_counts_once() {
     let intake = Recorder::http();
     intake.always(Answer::hang());
-    let fixture = Fixture::to(&intake);
+    // The requests would hold their places for ever if they were not ended.
+    let request_timeout = Duration::from_secs(3600);
+    let fixture = Fixture::start(Settings { request_timeout, ..settings(&intake.url()) });
     for number in 0..8 {
         fixture.push(numbered(number, 1000));
     }
