@@ -35,6 +35,7 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         ["die", signal] => die(signal.parse().unwrap()),
         ["signals"] => signals(),
         ["hold-on"] => hold_on(),
+        ["cat"] => cat(),
         ["state", path, ..] => state(path, &args[2..]),
         ["orphans", count] => orphans(count.parse().unwrap()),
         ["neglect", ..] => neglect(&args[1..]),
@@ -188,6 +189,17 @@ fn hold_on() -> c_int {
     say("ready\n");
     sleep_ms(30_000);
     98
+}
+
+/// Copies its input to its output.
+fn cat() -> c_int {
+    say("ready\n");
+    let mut bytes = [0_u8; 256];
+    loop {
+        let count = unsafe { libc::read(0, bytes.as_mut_ptr().cast(), bytes.len()) };
+        let Ok(count @ 1..) = usize::try_from(count) else { return c_int::from(count != 0) };
+        unsafe { libc::write(1, bytes.as_ptr().cast(), count) };
+    }
 }
 
 /// Writes into `path` all that a process is given at its start, one fact a line.

@@ -17,6 +17,7 @@ mod init_reaping;
 mod init_signals;
 mod init_start_state;
 mod init_stdio;
+mod init_terminal;
 mod intake_drain;
 mod intake_limits;
 mod intake_mutations;

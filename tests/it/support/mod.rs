@@ -14,6 +14,7 @@ pub mod decoded;
 pub mod http;
 pub mod lines;
 pub mod place;
+pub mod pty;
 pub mod recorder;
 pub mod running_intake;
 pub mod tee;
