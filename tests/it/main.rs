@@ -13,6 +13,8 @@
 mod architecture;
 mod docker;
 mod init_exit_codes;
+mod init_first_instant;
+mod init_gvisor;
 mod init_reaping;
 mod init_signals;
 mod init_start_state;

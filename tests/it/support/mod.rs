@@ -11,6 +11,7 @@ pub mod authority;
 pub mod bodies;
 pub mod connect_proxy;
 pub mod decoded;
+pub mod first_instant;
 pub mod http;
 pub mod lines;
 pub mod place;

@@ -101,10 +101,9 @@ impl Pty {
     pub(crate) fn resize(&mut self, columns: u16) {
         let size = Winsize { ws_col: columns, ..SIZE };
         // SAFETY: the size is read from memory that lives through the call.
-        assert_eq!(
-            unsafe { libc::ioctl(self.keyboard.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) },
-            0
-        );
+        let outcome =
+            unsafe { libc::ioctl(self.keyboard.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        assert_eq!(outcome, 0);
     }
 
     /// Waits until the leader has ended and returns its exit code.
