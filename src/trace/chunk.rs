@@ -265,7 +265,9 @@ impl Work {
             (self.attributes.len(), self.peers.len(), self.primaries.len());
         let of_body = &context.body.attributes[span.attributes.range()];
         for (position, attribute) in of_body.iter().enumerate() {
-            if is_cut_and_replaced(attribute, &of_body[position + 1..], source) {
+            if attribute.key.len() > normalise::META_KEY_BYTES_MAX
+                && is_replaced(attribute, &of_body[position + 1..], source)
+            {
                 continue;
             }
             self.take_attribute(position, attribute, &mut ready, table, context);
@@ -332,10 +334,10 @@ impl Work {
                 if class.meaning == Meaning::BaseService {
                     ready.notes.base_service = (key, changed);
                 }
-                if class.is_peer {
+                if class.is_peer() {
                     self.peers.push((key, changed));
                 }
-                if class.is_primary {
+                if class.is_primary() {
                     self.primaries.push((key, changed));
                 }
             }
@@ -386,7 +388,11 @@ impl Work {
             Meaning::HttpResponseStatus if ready.notes.status_code == 0 => {
                 ready.notes.status_code = table.strings.get(text).parse().unwrap_or(0);
             }
-            Meaning::GrpcStatus(rank) => note_grpc(ready, rank, text),
+            Meaning::GrpcStatus
+            | Meaning::GrpcCode
+            | Meaning::RpcGrpcStatusCode
+            | Meaning::GrpcStatusCode
+            | Meaning::RpcResponseStatusCode => note_grpc(ready, meaning, text),
             Meaning::PeerService | Meaning::BaseService => {
                 return Some(table.derive(Derived::PeerService, text));
             }
@@ -424,9 +430,13 @@ impl Work {
             Meaning::HttpResponseStatus if notes.status_code == 0 => {
                 notes.status_code = number as u32
             }
-            Meaning::GrpcStatus(rank) => {
+            Meaning::GrpcStatus
+            | Meaning::GrpcCode
+            | Meaning::RpcGrpcStatusCode
+            | Meaning::GrpcStatusCode
+            | Meaning::RpcResponseStatusCode => {
                 let text = table.strings.intern((number as i64).to_string().as_bytes());
-                note_grpc(ready, rank, text);
+                note_grpc(ready, meaning, text);
             }
             _ => {}
         }
@@ -486,15 +496,14 @@ pub fn is_rejected(chunk: &Chunk, body: &Body) -> bool {
 }
 
 /// Of two attributes with one key the later counts, and whoever reads the payload sees to that; but not where the first one's key is cut.
-fn is_cut_and_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> bool {
+fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> bool {
     let key = attribute.key.of(source);
-    key.len() > normalise::META_KEY_BYTES_MAX
-        && later.iter().any(|other| other.key.of(source) == key)
+    later.iter().any(|other| other.key.of(source) == key)
 }
 
-/// Keeps a gRPC status if its key comes before that of the one that is kept already.
-fn note_grpc(ready: &mut Ready, rank: u8, text: Ref) {
-    let weight = u8::MAX - rank;
+/// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].
+fn note_grpc(ready: &mut Ready, key: Meaning, text: Ref) {
+    let weight = u8::MAX - key as u8;
     if weight > ready.notes.grpc_weight {
         ready.notes.grpc_weight = weight;
         ready.notes.grpc_status = text;

@@ -192,73 +192,69 @@ impl Encoder<'_> {
     }
 }
 
-/// A map entry whose value is a string: at most 16 bytes, put together on the stack and appended at once.
+/// A map entry whose value is a string: put together in a register and appended at once.
 #[inline]
 pub fn text_entry(out: &mut Vec<u8>, tag: u8, key: Ref, text: Ref) {
     let mut entry = Small::default();
     let (key_bytes, text_bytes) = (varint_len(key), varint_len(text));
-    entry.put(tag);
-    entry.put(key_bytes + 1 + 2 + text_bytes + 1);
-    entry.put(0x08);
-    entry.varint(key);
-    entry.put(0x12);
-    entry.put(text_bytes + 1);
-    entry.put(0x08);
-    entry.varint(text);
-    out.extend_from_slice(entry.bytes());
+    // The entry is always shorter than 128 bytes, so its lengths are one byte each.
+    entry.put(u64::from_le_bytes([tag, key_bytes + text_bytes + 4, 0x08, 0, 0, 0, 0, 0]), 3);
+    entry.put(varint_bits(key), key_bytes);
+    entry.put(u64::from_le_bytes([0x12, text_bytes + 1, 0x08, 0, 0, 0, 0, 0]), 3);
+    entry.put(varint_bits(text), text_bytes);
+    entry.append_to(out);
 }
 
 /// A map entry whose value is a double.
 #[inline]
 fn number_entry(out: &mut Vec<u8>, tag: u8, key: Ref, number: f64) {
     let mut entry = Small::default();
-    // The entry is always shorter than 128 bytes, so its length is one byte.
-    entry.put(tag);
-    entry.put(varint_len(key) + 1 + 2 + 9);
-    entry.put(0x08);
-    entry.varint(key);
-    entry.put(0x12);
-    entry.put(9);
-    entry.put(0x19);
-    entry.fixed(number.to_bits());
-    out.extend_from_slice(entry.bytes());
+    let key_bytes = varint_len(key);
+    entry.put(u64::from_le_bytes([tag, key_bytes + 12, 0x08, 0, 0, 0, 0, 0]), 3);
+    entry.put(varint_bits(key), key_bytes);
+    entry.put(u64::from_le_bytes([0x12, 9, 0x19, 0, 0, 0, 0, 0]), 3);
+    entry.append_to(out);
+    out.extend_from_slice(&number.to_bits().to_le_bytes());
 }
 
-/// A few bytes on the stack.
+/// Up to 16 bytes in a register. Two numbers of at most 5 bytes each and 6 bytes around them are the longest entry.
 #[derive(Default)]
 struct Small {
-    bytes: [u8; 32],
-    len: usize,
+    bits: u128,
+    len: u8,
 }
 
 impl Small {
     #[inline(always)]
-    fn put(&mut self, byte: u8) {
-        self.bytes[self.len & 31] = byte;
-        self.len += 1;
+    fn put(&mut self, bits: u64, len: u8) {
+        self.bits |= u128::from(bits) << (u32::from(self.len) * 8);
+        self.len += len;
     }
 
+    /// A copy of fixed size and a cut are faster than a copy of the right size.
     #[inline(always)]
-    fn varint(&mut self, mut value: u32) {
-        while value >= 0x80 {
-            self.put(value as u8 | 0x80);
-            value >>= 7;
+    fn append_to(&self, out: &mut Vec<u8>) {
+        let end = out.len() + usize::from(self.len);
+        out.extend_from_slice(&self.bits.to_le_bytes());
+        out.truncate(end);
+    }
+}
+
+/// A varint of up to 5 bytes, the first in the lowest byte.
+#[inline(always)]
+fn varint_bits(value: u32) -> u64 {
+    let value = u64::from(value);
+    match value {
+        0..0x80 => value,
+        0x80..0x4000 => 0x80 | value & 0x7f | (value & 0x3f80) << 1,
+        0x4000..0x20_0000 => {
+            0x8080 | value & 0x7f | (value & 0x3f80) << 1 | (value & 0x1f_c000) << 2
         }
-        self.put(value as u8);
-    }
-
-    #[inline(always)]
-    fn fixed(&mut self, value: u64) {
-        let rest = self.bytes.get_mut(self.len..);
-        if let Some(place) = rest.and_then(|rest| rest.first_chunk_mut::<8>()) {
-            *place = value.to_le_bytes();
-            self.len += 8;
+        _ => {
+            let more = if value < 0x1000_0000 { 0x80_8080 } else { 0x8080_8080 };
+            let low = value & 0x7f | (value & 0x3f80) << 1 | (value & 0x1f_c000) << 2;
+            more | low | (value & 0xfe0_0000) << 3 | (value & 0xf000_0000) << 4
         }
-    }
-
-    #[inline(always)]
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len.min(32)]
     }
 }
 
@@ -270,5 +266,23 @@ fn varint_len(value: u32) -> u8 {
         0x4000..0x20_0000 => 3,
         0x20_0000..0x1000_0000 => 4,
         _ => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{varint_bits, varint_len};
+    use crate::trace::wire;
+
+    #[test]
+    fn varints_in_registers_are_those_of_the_wire() {
+        for bit in 0..32 {
+            for value in [1_u32 << bit, (1_u32 << bit) - 1, (1_u32 << bit) | 1, u32::MAX >> bit] {
+                let mut expect = Vec::new();
+                wire::varint(&mut expect, u64::from(value));
+                assert_eq!(usize::from(varint_len(value)), expect.len());
+                assert_eq!(varint_bits(value).to_le_bytes()[..expect.len()], expect, "{value}");
+            }
+        }
     }
 }

@@ -57,8 +57,16 @@ pub enum Meaning {
     HttpStatus,
     /// `http.response.status_code`.
     HttpResponseStatus,
-    /// A gRPC status; the number is its rank, the lowest that is there counts.
-    GrpcStatus(u8),
+    /// `rpc.grpc.status_code`, the first of five keys with a gRPC status.
+    GrpcStatus,
+    /// `grpc.code`.
+    GrpcCode,
+    /// `rpc.grpc.status.code`.
+    RpcGrpcStatusCode,
+    /// `grpc.status.code`.
+    GrpcStatusCode,
+    /// `rpc.response.status_code`.
+    RpcResponseStatusCode,
     /// `peer.service`.
     PeerService,
     /// `_dd.base_service`.
@@ -78,24 +86,39 @@ impl Meaning {
     }
 }
 
-/// A key's meaning, and the lists that users and the agent put keys on.
+/// A key's meaning, and the lists that users and the agent put keys on. One word, so that the usual key, which nothing looks for, costs one
+/// comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(4))]
 pub struct Class {
     /// What rules look for.
     pub meaning: Meaning,
-    /// It is one of the peer tags that stats are grouped by.
-    pub is_peer: bool,
-    /// It is one of the tags that stats are grouped by at the user's wish.
-    pub is_primary: bool,
+    /// Bits: a peer tag, a primary tag.
+    lists: u8,
     /// One more than the index of the span tag of this key that the user set, 0 for none.
     pub span_tag: u8,
 }
 
+const PEER: u8 = 1;
+const PRIMARY: u8 = 2;
+
 impl Class {
     /// Whether nothing looks for the key.
-    #[inline]
+    #[inline(always)]
     pub fn is_none(self) -> bool {
-        self == Self::default()
+        self.meaning as u8 | self.lists | self.span_tag == 0
+    }
+
+    /// Whether it is one of the peer tags that stats are grouped by.
+    #[inline(always)]
+    pub fn is_peer(self) -> bool {
+        self.lists & PEER != 0
+    }
+
+    /// Whether it is one of the tags that stats are grouped by at the user's wish.
+    #[inline(always)]
+    pub fn is_primary(self) -> bool {
+        self.lists & PRIMARY != 0
     }
 }
 
@@ -133,11 +156,11 @@ const MEANINGS: [(&str, Meaning); 35] = [
     ("_sampling_priority_rate_v1", Meaning::PrioritySampleRate),
     ("http.status_code", Meaning::HttpStatus),
     ("http.response.status_code", Meaning::HttpResponseStatus),
-    ("rpc.grpc.status_code", Meaning::GrpcStatus(0)),
-    ("grpc.code", Meaning::GrpcStatus(1)),
-    ("rpc.grpc.status.code", Meaning::GrpcStatus(2)),
-    ("grpc.status.code", Meaning::GrpcStatus(3)),
-    ("rpc.response.status_code", Meaning::GrpcStatus(4)),
+    ("rpc.grpc.status_code", Meaning::GrpcStatus),
+    ("grpc.code", Meaning::GrpcCode),
+    ("rpc.grpc.status.code", Meaning::RpcGrpcStatusCode),
+    ("grpc.status.code", Meaning::GrpcStatusCode),
+    ("rpc.response.status_code", Meaning::RpcResponseStatusCode),
     ("peer.service", Meaning::PeerService),
     ("_dd.base_service", Meaning::BaseService),
     ("_dd.svc_src", Meaning::ServiceSource),
@@ -158,10 +181,10 @@ impl Keys {
             classes.entry(key.as_bytes().into()).or_default().meaning = meaning;
         }
         for key in peer {
-            classes.entry(key.as_bytes().into()).or_default().is_peer = true;
+            classes.entry(key.as_bytes().into()).or_default().lists |= PEER;
         }
         for key in primary {
-            classes.entry(key.as_bytes().into()).or_default().is_primary = true;
+            classes.entry(key.as_bytes().into()).or_default().lists |= PRIMARY;
         }
         for (number, key) in (1..).zip(span_tags.into_iter().take(SPAN_TAGS_MAX)) {
             classes.entry(key.as_bytes().into()).or_default().span_tag = number;
@@ -183,10 +206,10 @@ mod tests {
     fn a_key_can_be_on_several_lists() {
         let keys = Keys::new(["peer.service", "db.name"], ["team"], ["team", "env"]);
         let peer = keys.class(b"peer.service");
-        assert!(peer.is_peer && peer.meaning == Meaning::PeerService);
+        assert!(peer.is_peer() && peer.meaning == Meaning::PeerService);
         let env = keys.class(b"env");
         assert_eq!((env.meaning, env.span_tag), (Meaning::Env, 2));
-        assert!(keys.class(b"team").is_primary && keys.class(b"team").span_tag == 1);
+        assert!(keys.class(b"team").is_primary() && keys.class(b"team").span_tag == 1);
         assert!(keys.class(b"nobody.looks").is_none());
     }
 }

@@ -32,6 +32,12 @@ impl Text {
         self.at
     }
 
+    /// How many bytes it has.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
     /// Whether there is nothing in it.
     #[inline]
     pub fn is_empty(self) -> bool {

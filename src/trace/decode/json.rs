@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Form, v04};
+use super::{Error, Fallible, Form, v04};
 use crate::trace::keys::Keys;
 use crate::trace::model::Body;
 
@@ -73,7 +73,7 @@ struct EventArray {
 }
 
 /// Decodes a whole body of form [`Form::V04Json`] or [`Form::V01Json`]. What follows the first value is ignored, as in the agent.
-pub(super) fn decode(bytes: &[u8], form: Form, keys: &Keys, body: &mut Body) -> Result<(), Error> {
+pub(super) fn decode(bytes: &[u8], form: Form, keys: &Keys, body: &mut Body) -> Fallible<()> {
     let text = String::from_utf8_lossy(bytes);
     let mut chunks: Vec<Vec<Maybe<Span>>> = match form {
         Form::V01Json => by_trace(read(&text)?),
@@ -89,7 +89,7 @@ pub(super) fn decode(bytes: &[u8], form: Form, keys: &Keys, body: &mut Body) -> 
     Ok(())
 }
 
-fn read<'a, T: Deserialize<'a> + Default>(text: &'a str) -> Result<T, Error> {
+fn read<'a, T: Deserialize<'a> + Default>(text: &'a str) -> Fallible<T> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = Maybe::<T>::deserialize(&mut reader).map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => Error::JsonEof,

@@ -14,6 +14,9 @@ pub use self::error::Error;
 use crate::trace::keys::Keys;
 use crate::trace::model::Body;
 
+/// What reading a value gives. The error is behind a pointer, so that a result fits two registers.
+type Fallible<T> = Result<T, Box<Error>>;
+
 /// The version in the path of a trace request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiVersion {
@@ -81,14 +84,16 @@ pub fn decode(
     bytes: &[u8],
     keys: &Keys,
     body: &mut Body,
-) -> Result<(), Error> {
+) -> Fallible<()> {
     let media = media(content_type);
     match (version, media) {
-        (ApiVersion::V01 | ApiVersion::V02, Media::Msgpack) => Err(Error::UnsupportedMedia),
+        (ApiVersion::V01 | ApiVersion::V02, Media::Msgpack) => {
+            Err(Box::new(Error::UnsupportedMedia))
+        }
         (ApiVersion::V01, _) => json::decode(bytes, Form::V01Json, keys, body),
         (ApiVersion::V02, _) => json::decode(bytes, Form::V04Json, keys, body),
         (ApiVersion::V05, _) => v05::decode(bytes, keys, body),
-        (ApiVersion::V10, _) if !is_array(bytes) => Err(Error::UnsupportedForm),
+        (ApiVersion::V10, _) if !is_array(bytes) => Err(Box::new(Error::UnsupportedForm)),
         (ApiVersion::V10, _) => v04_or_v05(bytes, keys, body),
         (ApiVersion::V03 | ApiVersion::V04, Media::Msgpack) => v04_or_v05(bytes, keys, body),
         // A msgpack array can't be the start of a JSON text, so the header need not be right.
@@ -97,13 +102,13 @@ pub fn decode(
             json::decode(bytes, Form::V04Json, keys, body)
         }
         (ApiVersion::V03 | ApiVersion::V04, Media::Other) => {
-            json::decode(bytes, Form::V04Json, keys, body).map_err(|_| Error::Truncated)
+            json::decode(bytes, Form::V04Json, keys, body).map_err(|_| Box::new(Error::Truncated))
         }
     }
 }
 
 /// A v0.5 body in the place of a v0.4 one is told by its second element: there `[[strings…], [traces…]]` has a string first.
-fn v04_or_v05(bytes: &[u8], keys: &Keys, body: &mut Body) -> Result<(), Error> {
+fn v04_or_v05(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     if v05::looks_like(bytes) {
         v05::decode(bytes, keys, body)
     } else {

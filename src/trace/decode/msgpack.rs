@@ -1,6 +1,6 @@
 //! A cursor over msgpack that borrows everything and allocates nothing.
 
-use super::Error;
+use super::{Error, Fallible};
 use crate::limits::{DECODE_DEPTH_MAX, DECODE_ITEMS_MAX};
 use crate::trace::model::Text;
 
@@ -24,51 +24,62 @@ impl<'a> Cursor<'a> {
         self.bytes.len() - self.at
     }
 
-    #[inline]
-    fn peek(&self) -> Result<u8, Error> {
-        self.bytes.get(self.at).copied().ok_or(Error::Truncated)
+    #[inline(always)]
+    fn peek(&self) -> Fallible<u8> {
+        match self.bytes.get(self.at) {
+            Some(marker) => Ok(*marker),
+            None => Err(truncated()),
+        }
     }
 
     /// Takes N bytes after a marker byte.
     #[inline]
-    fn after_marker<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    fn after_marker<const N: usize>(&mut self) -> Fallible<[u8; N]> {
         let bytes = self.bytes.get(self.at + 1..).and_then(|rest| rest.first_chunk::<N>());
-        let bytes = *bytes.ok_or(Error::Truncated)?;
+        let Some(bytes) = bytes else { return Err(truncated()) };
         self.at += 1 + N;
-        Ok(bytes)
+        Ok(*bytes)
     }
 
     #[inline]
-    fn u8(&mut self) -> Result<u64, Error> {
+    fn u8(&mut self) -> Fallible<u64> {
         Ok(u64::from(self.after_marker::<1>()?[0]))
     }
 
     #[inline]
-    fn u16(&mut self) -> Result<u64, Error> {
+    fn u16(&mut self) -> Fallible<u64> {
         Ok(u64::from(u16::from_be_bytes(self.after_marker()?)))
     }
 
     #[inline]
-    fn u32(&mut self) -> Result<u64, Error> {
+    fn u32(&mut self) -> Fallible<u64> {
         Ok(u64::from(u32::from_be_bytes(self.after_marker()?)))
     }
 
     #[inline]
-    fn u64(&mut self) -> Result<u64, Error> {
+    fn u64(&mut self) -> Fallible<u64> {
         Ok(u64::from_be_bytes(self.after_marker()?))
     }
 
-    fn kind(&self, wanted: &'static str, marker: u8) -> Error {
-        Error::Kind { wanted, marker, at: self.at }
+    #[cold]
+    fn kind(&self, wanted: &'static str, marker: u8) -> Box<Error> {
+        Box::new(Error::Kind { wanted, marker, at: self.at })
     }
 
-    fn range(&self, wanted: &'static str) -> Error {
-        Error::Range { wanted, at: self.at }
+    #[cold]
+    fn range(&self, wanted: &'static str) -> Box<Error> {
+        Box::new(Error::Range { wanted, at: self.at })
+    }
+
+    #[cold]
+    fn too_many(&self, items: usize) -> Box<Error> {
+        let claims_too_much = items > DECODE_ITEMS_MAX || items > self.left();
+        if claims_too_much { Box::new(Error::TooLong { items, at: self.at }) } else { truncated() }
     }
 
     /// Takes a nil if one is next.
     #[inline]
-    pub(super) fn nil(&mut self) -> Result<bool, Error> {
+    pub(super) fn nil(&mut self) -> Fallible<bool> {
         let is_nil = self.peek()? == 0xc0;
         self.at += usize::from(is_nil);
         Ok(is_nil)
@@ -76,7 +87,7 @@ impl<'a> Cursor<'a> {
 
     /// The length of an array.
     #[inline]
-    pub(super) fn array(&mut self) -> Result<usize, Error> {
+    pub(super) fn array(&mut self) -> Fallible<usize> {
         let marker = self.peek()?;
         let items = match marker {
             0x90..=0x9f => {
@@ -92,7 +103,7 @@ impl<'a> Cursor<'a> {
 
     /// The number of entries of a map.
     #[inline]
-    pub(super) fn map(&mut self) -> Result<usize, Error> {
+    pub(super) fn map(&mut self) -> Fallible<usize> {
         let marker = self.peek()?;
         let items = match marker {
             0x80..=0x8f => {
@@ -108,56 +119,57 @@ impl<'a> Cursor<'a> {
 
     /// Refuses a length that the bytes that are left can't hold, `bytes_each` being the least that an element takes.
     #[inline]
-    fn items(&self, items: usize, bytes_each: usize) -> Result<usize, Error> {
+    fn items(&self, items: usize, bytes_each: usize) -> Fallible<usize> {
         if items > DECODE_ITEMS_MAX || items.saturating_mul(bytes_each) > self.left() {
-            let claims_too_much = items > DECODE_ITEMS_MAX || items > self.left();
-            let at = self.at;
-            return Err(if claims_too_much {
-                Error::TooLong { items, at }
-            } else {
-                Error::Truncated
-            });
+            return Err(self.too_many(items));
         }
         Ok(items)
     }
 
     /// A string: str or bin; nil is the empty one.
-    #[inline]
-    pub(super) fn text(&mut self) -> Result<Text, Error> {
+    #[inline(always)]
+    pub(super) fn text(&mut self) -> Fallible<Text> {
         let marker = self.peek()?;
-        let len = match marker {
-            0xa0..=0xbf => {
-                self.at += 1;
-                usize::from(marker & 0x1f)
+        let start = match marker {
+            0xa0..=0xbf => (self.at + 1, usize::from(marker & 0x1f)),
+            0xd9 => {
+                (self.at + 2, self.bytes.get(self.at + 1).map_or(usize::MAX, |len| (*len).into()))
             }
-            0xd9 | 0xc4 => self.u8()? as usize,
-            0xda | 0xc5 => self.u16()? as usize,
-            0xdb | 0xc6 => self.u32()? as usize,
+            _ => return self.long_text(marker),
+        };
+        self.take(start)
+    }
+
+    #[inline(never)]
+    fn long_text(&mut self, marker: u8) -> Fallible<Text> {
+        let len = match marker {
+            0xc4 => self.u8()?,
+            0xda | 0xc5 => self.u16()?,
+            0xdb | 0xc6 => self.u32()?,
             0xc0 => {
                 self.at += 1;
-                0
+                return Ok(Text::EMPTY);
             }
             _ => return Err(self.kind("a string", marker)),
         };
-        self.take(len)
+        self.take((self.at, usize::try_from(len).unwrap_or(usize::MAX)))
     }
 
     /// Bytes: bin, or str as some encoders write it.
-    pub(super) fn bin(&mut self) -> Result<Text, Error> {
+    pub(super) fn bin(&mut self) -> Fallible<Text> {
         match self.peek()? {
             marker @ 0xc0 => Err(self.kind("bytes", marker)),
             _ => self.text(),
         }
     }
 
-    #[inline]
-    fn take(&mut self, len: usize) -> Result<Text, Error> {
-        if len > self.left() {
-            return Err(Error::Truncated);
+    #[inline(always)]
+    fn take(&mut self, (start, len): (usize, usize)) -> Fallible<Text> {
+        if len > self.bytes.len().saturating_sub(start) {
+            return Err(truncated());
         }
-        let text = Text::place(self.at, len);
-        self.at += len;
-        Ok(text)
+        self.at = start + len;
+        Ok(Text::place(start, len))
     }
 
     /// The bytes of a text that this cursor gave out.
@@ -168,7 +180,7 @@ impl<'a> Cursor<'a> {
 
     /// Any integer as 64 bits; a negative one in two's complement, nil as 0.
     #[inline]
-    fn integer(&mut self, wanted: &'static str) -> Result<Integer, Error> {
+    fn integer(&mut self, wanted: &'static str) -> Fallible<Integer> {
         let marker = self.peek()?;
         let value = match marker {
             0x00..=0x7f => {
@@ -198,7 +210,7 @@ impl<'a> Cursor<'a> {
 
     /// A 64-bit id: any integer, negative ones in two's complement.
     #[inline]
-    pub(super) fn id(&mut self) -> Result<u64, Error> {
+    pub(super) fn id(&mut self) -> Fallible<u64> {
         Ok(match self.integer("an id")? {
             Integer::Unsigned(n) => n,
             Integer::Signed(n) => n.cast_unsigned(),
@@ -207,7 +219,7 @@ impl<'a> Cursor<'a> {
 
     /// A time or duration in nanoseconds: any integer that fits, or a float.
     #[inline]
-    pub(super) fn nanoseconds(&mut self) -> Result<i64, Error> {
+    pub(super) fn nanoseconds(&mut self) -> Fallible<i64> {
         if let Some(float) = self.float_if_next()? {
             return self.rounded(float);
         }
@@ -220,7 +232,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The time of a span event: an unsigned integer, or a float.
-    pub(super) fn event_time(&mut self) -> Result<u64, Error> {
+    pub(super) fn event_time(&mut self) -> Fallible<u64> {
         if let Some(float) = self.float_if_next()? {
             return Ok(self.rounded(float)?.cast_unsigned());
         }
@@ -231,14 +243,14 @@ impl<'a> Cursor<'a> {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
-    fn rounded(&self, float: f64) -> Result<i64, Error> {
+    fn rounded(&self, float: f64) -> Fallible<i64> {
         // 2^63 is the first double that does not fit.
         let fits = float.is_finite() && float.abs() < 9_223_372_036_854_775_808.0;
         if fits { Ok(float as i64) } else { Err(self.range("a time")) }
     }
 
     /// A 32-bit integer.
-    pub(super) fn i32(&mut self) -> Result<i32, Error> {
+    pub(super) fn i32(&mut self) -> Fallible<i32> {
         let fitted = match self.integer("an integer")? {
             Integer::Unsigned(n) => i32::try_from(n).ok(),
             Integer::Signed(n) => i32::try_from(n).ok(),
@@ -247,7 +259,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A 32-bit unsigned integer, such as a link's flags.
-    pub(super) fn flags(&mut self) -> Result<u32, Error> {
+    pub(super) fn flags(&mut self) -> Fallible<u32> {
         let fitted = match self.integer("an integer")? {
             Integer::Unsigned(n) => u32::try_from(n).ok(),
             Integer::Signed(n) => u32::try_from(n).ok(),
@@ -256,7 +268,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A 64-bit signed integer.
-    pub(super) fn i64(&mut self) -> Result<i64, Error> {
+    pub(super) fn i64(&mut self) -> Fallible<i64> {
         match self.integer("an integer")? {
             Integer::Unsigned(n) => i64::try_from(n).map_err(|_| self.range("64 bits")),
             Integer::Signed(n) => Ok(n),
@@ -269,7 +281,7 @@ impl<'a> Cursor<'a> {
         clippy::cast_precision_loss,
         reason = "a metric is a double whatever it was written as"
     )]
-    pub(super) fn number(&mut self) -> Result<f64, Error> {
+    pub(super) fn number(&mut self) -> Fallible<f64> {
         if let Some(float) = self.float_if_next()? {
             return Ok(float);
         }
@@ -280,7 +292,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn float_if_next(&mut self) -> Result<Option<f64>, Error> {
+    fn float_if_next(&mut self) -> Fallible<Option<f64>> {
         Ok(match self.peek()? {
             0xcb => Some(f64::from_bits(self.u64()?)),
             0xca => Some(f64::from(f32::from_be_bytes(self.after_marker()?))),
@@ -288,7 +300,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    pub(super) fn bool(&mut self) -> Result<bool, Error> {
+    pub(super) fn bool(&mut self) -> Fallible<bool> {
         let marker = self.peek()?;
         match marker {
             0xc2 | 0xc3 => {
@@ -305,35 +317,37 @@ impl<'a> Cursor<'a> {
 
     /// The index of a v0.5 string.
     #[inline]
-    pub(super) fn index(&mut self, strings: usize) -> Result<usize, Error> {
+    pub(super) fn index(&mut self, strings: usize) -> Fallible<usize> {
         let index = match self.integer("a string index")? {
             Integer::Unsigned(n) => n,
             Integer::Signed(n) => u64::try_from(n).map_err(|_| self.range("a string index"))?,
         };
         let fitted = usize::try_from(index).ok().filter(|index| *index < strings);
-        fitted.ok_or(Error::Index { index, strings })
+        fitted.ok_or_else(|| Box::new(Error::Index { index, strings }))
     }
 
     /// Goes over one value of any kind.
-    pub(super) fn skip(&mut self) -> Result<(), Error> {
+    pub(super) fn skip(&mut self) -> Fallible<()> {
         self.skip_within(DECODE_DEPTH_MAX)
     }
 
-    fn skip_within(&mut self, depth: usize) -> Result<(), Error> {
+    fn skip_within(&mut self, depth: usize) -> Fallible<()> {
         let marker = self.peek()?;
         let values = match marker {
             0x90..=0x9f | 0xdc | 0xdd => self.array()?,
             0x80..=0x8f | 0xde | 0xdf => 2 * self.map()?,
             _ => return self.skip_scalar(marker),
         };
-        let Some(depth) = depth.checked_sub(1) else { return Err(Error::TooDeep { at: self.at }) };
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(Box::new(Error::TooDeep { at: self.at }));
+        };
         for _ in 0..values {
             self.skip_within(depth)?;
         }
         Ok(())
     }
 
-    fn skip_scalar(&mut self, marker: u8) -> Result<(), Error> {
+    fn skip_scalar(&mut self, marker: u8) -> Fallible<()> {
         let extra = match marker {
             0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 0,
             0xcc | 0xd0 => 1,
@@ -350,11 +364,16 @@ impl<'a> Cursor<'a> {
         };
         let marker_bytes = usize::from(!matches!(marker, 0xc7..=0xc9));
         if marker_bytes + extra > self.left() {
-            return Err(Error::Truncated);
+            return Err(truncated());
         }
         self.at += marker_bytes + extra;
         Ok(())
     }
+}
+
+#[cold]
+fn truncated() -> Box<Error> {
+    Box::new(Error::Truncated)
 }
 
 enum Integer {

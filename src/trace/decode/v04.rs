@@ -1,7 +1,7 @@
 //! v0.3 and v0.4: an array of chunks, each an array of spans, each a map with string keys.
 
 use super::msgpack::Cursor;
-use super::{Error, Form};
+use super::{Fallible, Form};
 use crate::trace::keys::{Class, Keys};
 use crate::trace::model::{
     Attribute, Body, Chunk, Event, EventValue, Link, Slice, Span, Text, Value,
@@ -28,17 +28,12 @@ const FIELDS: [&[u8]; 15] = [
 ];
 
 /// Decodes a whole body.
-pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Result<(), Error> {
+pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     decode_as(Form::V04, bytes, keys, body)
 }
 
 /// Decodes a whole body that is said to have had another form, of which it is the transcription.
-pub(super) fn decode_as(
-    form: Form,
-    bytes: &[u8],
-    keys: &Keys,
-    body: &mut Body,
-) -> Result<(), Error> {
+pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     body.clear(form);
     let mut decoder = Decoder {
         cursor: Cursor::new(bytes),
@@ -69,7 +64,7 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn span(&mut self, body: &mut Body) -> Result<Span, Error> {
+    fn span(&mut self, body: &mut Body) -> Fallible<Span> {
         let mut span = Span::default();
         let first = body.attributes.len();
         for position in 0..self.cursor.map()? {
@@ -99,7 +94,7 @@ impl Decoder<'_> {
 
     /// Reads a field's name and gives its number in [`FIELDS`].
     #[inline]
-    fn field(&mut self, position: usize) -> Result<usize, Error> {
+    fn field(&mut self, position: usize) -> Fallible<usize> {
         let text = self.cursor.text()?;
         let name = self.cursor.bytes_of(text);
         let guess = self.order.get(position).copied().unwrap_or(usize::MAX);
@@ -113,7 +108,7 @@ impl Decoder<'_> {
         Ok(found)
     }
 
-    fn meta(&mut self, body: &mut Body, first: usize) -> Result<(), Error> {
+    fn meta(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
         if self.cursor.nil()? {
             return Ok(());
         }
@@ -125,7 +120,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn metrics(&mut self, body: &mut Body, first: usize) -> Result<(), Error> {
+    fn metrics(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
         if self.cursor.nil()? {
             return Ok(());
         }
@@ -137,7 +132,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn meta_struct(&mut self, body: &mut Body, first: usize) -> Result<(), Error> {
+    fn meta_struct(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
         for _ in 0..self.cursor.map()? {
             let (key, class) = self.key(body, first)?;
             let value = Value::Bytes(self.cursor.bin()?);
@@ -148,7 +143,7 @@ impl Decoder<'_> {
 
     /// Reads a key. The guess is that it is the one that stood at the same position of the last span.
     #[inline]
-    fn key(&mut self, body: &Body, first: usize) -> Result<(Text, Class), Error> {
+    fn key(&mut self, body: &Body, first: usize) -> Fallible<(Text, Class)> {
         let key = self.cursor.text()?;
         let bytes = self.cursor.bytes_of(key);
         let guess = self.last.range().start + (body.attributes.len() - first);
@@ -160,7 +155,7 @@ impl Decoder<'_> {
         Ok((key, self.keys.class(bytes)))
     }
 
-    fn links(&mut self, body: &mut Body) -> Result<Slice, Error> {
+    fn links(&mut self, body: &mut Body) -> Fallible<Slice> {
         let first = body.links.len();
         for _ in 0..self.cursor.array()? {
             if !self.cursor.nil()? {
@@ -171,7 +166,7 @@ impl Decoder<'_> {
         Ok(Slice::new(first, body.links.len()))
     }
 
-    fn link(&mut self, body: &mut Body) -> Result<Link, Error> {
+    fn link(&mut self, body: &mut Body) -> Fallible<Link> {
         let mut link = Link::default();
         for _ in 0..self.cursor.map()? {
             let name = self.cursor.text()?;
@@ -196,7 +191,7 @@ impl Decoder<'_> {
         Ok(link)
     }
 
-    fn events(&mut self, body: &mut Body) -> Result<Slice, Error> {
+    fn events(&mut self, body: &mut Body) -> Fallible<Slice> {
         let first = body.events.len();
         for _ in 0..self.cursor.array()? {
             if !self.cursor.nil()? {
@@ -207,7 +202,7 @@ impl Decoder<'_> {
         Ok(Slice::new(first, body.events.len()))
     }
 
-    fn event(&mut self, body: &mut Body) -> Result<Event, Error> {
+    fn event(&mut self, body: &mut Body) -> Fallible<Event> {
         let mut event = Event::default();
         for _ in 0..self.cursor.map()? {
             let name = self.cursor.text()?;
@@ -231,7 +226,7 @@ impl Decoder<'_> {
     }
 
     /// A typed value: a map that says its type and has the value under that type's name. Arrays hold no arrays.
-    fn event_value(&mut self, body: &mut Body, may_be_array: bool) -> Result<EventValue, Error> {
+    fn event_value(&mut self, body: &mut Body, may_be_array: bool) -> Fallible<EventValue> {
         if self.cursor.nil()? {
             return Ok(EventValue::None);
         }
@@ -259,7 +254,7 @@ impl Decoder<'_> {
         })
     }
 
-    fn event_array(&mut self, body: &mut Body) -> Result<Slice, Error> {
+    fn event_array(&mut self, body: &mut Body) -> Fallible<Slice> {
         let first = body.array_values.len();
         if self.cursor.nil()? {
             return Ok(Slice::new(first, first));

@@ -1,7 +1,7 @@
 //! v0.5: a table of strings, then chunks of spans that are arrays of exactly 12 elements and name strings by their index.
 
 use super::msgpack::Cursor;
-use super::{Error, Form};
+use super::{Error, Fallible, Form};
 use crate::trace::keys::{Class, Keys};
 use crate::trace::model::{Attribute, Body, Chunk, Slice, Span, Text, Value};
 
@@ -27,7 +27,7 @@ fn looks_like_v04(bytes: &[u8]) -> bool {
 }
 
 /// Decodes a whole body.
-pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Result<(), Error> {
+pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     if looks_like_v04(bytes) {
         return super::v04::decode(bytes, keys, body);
     }
@@ -63,11 +63,11 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn span(&mut self, body: &mut Body) -> Result<Span, Error> {
+    fn span(&mut self, body: &mut Body) -> Fallible<Span> {
         let at = self.cursor.at();
         let items = self.cursor.array()?;
         if items != ELEMENTS {
-            return Err(Error::SpanElements { items, at });
+            return Err(Box::new(Error::SpanElements { items, at }));
         }
         let mut span = Span {
             service: self.string(body)?.0,
@@ -100,7 +100,7 @@ impl Decoder<'_> {
     }
 
     #[inline]
-    fn string(&mut self, body: &Body) -> Result<(Text, Class), Error> {
+    fn string(&mut self, body: &Body) -> Fallible<(Text, Class)> {
         let index = self.cursor.index(body.strings.len())?;
         Ok((body.strings[index], self.classes[index]))
     }
