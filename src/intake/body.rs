@@ -250,3 +250,59 @@ async fn next(incoming: &mut Incoming, entry: &Entry) -> Result<Option<Bytes>, M
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bodies, POOL_BUFFER_BYTES_MAX, POOL_BUFFERS_MAX};
+    use crate::limits::BODIES_IN_FLIGHT_BYTES_MAX;
+
+    const BODY: usize = 26_214_400;
+
+    #[test]
+    fn bodies_together_stay_below_the_limit_and_one_of_them_can_always_go_on() {
+        let bodies = Bodies::new(BODY);
+        let piece = 64 * 1024;
+        let mut held = [0; 10];
+        // Ten bodies grow in turn until nobody may take more.
+        loop {
+            let mut moved = false;
+            for (number, held) in held.iter_mut().enumerate() {
+                if *held + piece <= BODY && bodies.try_take(number as u64, piece) {
+                    *held += piece;
+                    moved = true;
+                }
+            }
+            let total: usize = held.iter().sum();
+            assert!(total <= BODIES_IN_FLIGHT_BYTES_MAX, "{total}");
+            if !moved {
+                break;
+            }
+        }
+        let whole = held.iter().position(|&held| held + piece > BODY).expect("one body is whole");
+        bodies.release(whole as u64, held[whole]);
+        let next = (0..10).find(|&number| number != whole).unwrap();
+        assert!(bodies.try_take(next as u64, piece), "its end makes room for another");
+    }
+
+    #[test]
+    fn a_body_may_be_as_large_as_its_limit_even_where_that_is_more_than_all_together() {
+        let bodies = Bodies::new(3 * BODIES_IN_FLIGHT_BYTES_MAX);
+        assert!(bodies.try_take(1, 3 * BODIES_IN_FLIGHT_BYTES_MAX));
+        assert!(!bodies.try_take(2, 1));
+    }
+
+    #[test]
+    fn the_pool_is_bounded_and_freed_after_quiet() {
+        let bodies = Bodies::new(BODY);
+        assert!(bodies.buffer().capacity() == 0);
+        for _ in 0..20 {
+            bodies.give_back(Vec::with_capacity(1000));
+        }
+        bodies.give_back(Vec::with_capacity(POOL_BUFFER_BYTES_MAX + 1));
+        assert_eq!(bodies.pool.borrow().len(), POOL_BUFFERS_MAX);
+        bodies.free_spare();
+        assert!(bodies.has_spare(), "one was used since the last look");
+        bodies.free_spare();
+        assert!(!bodies.has_spare());
+    }
+}

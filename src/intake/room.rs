@@ -27,6 +27,9 @@ const IDLE_PASS: Duration = Duration::from_secs(10);
 /// Passes after which an idle connection is closed: a minute. (The agent: 5 s; every tracer flushes at least every 10.)
 const IDLE_PASSES: u32 = 6;
 
+/// Descriptors that are left to others once there are too few.
+const SPARE_DESCRIPTORS: usize = 16;
+
 /// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -168,7 +171,7 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct Room {
     entries: RefCell<Vec<Rc<Entry>>>,
-    connections_max: usize,
+    connections_max: Cell<usize>,
     next_number: Cell<u64>,
     /// How often a connection has become idle.
     rests: Cell<u64>,
@@ -183,7 +186,7 @@ impl Room {
     pub(super) fn new(connections_max: usize) -> Self {
         Self {
             entries: RefCell::new(Vec::new()),
-            connections_max: connections_max.max(1),
+            connections_max: Cell::new(connections_max.max(1)),
             next_number: Cell::new(0),
             rests: Cell::new(0),
             acceptor: RefCell::new(None),
@@ -221,8 +224,8 @@ impl Room {
     /// The connection has nothing to do any more.
     pub(super) fn rest(&self, entry: &Entry) {
         entry.enter(Phase::Idle);
-        entry.idle_since.set(self.rests.get());
         self.rests.set(self.rests.get() + 1);
+        entry.idle_since.set(self.rests.get());
     }
 
     /// The connection has ended.
@@ -246,24 +249,33 @@ impl Room {
     /// Whether another connection may come in. Where it may not, the connection that has been idle longest is asked to leave, and `waker`
     /// is woken when somebody has left.
     pub(super) fn has_space(&self, waker: &Waker) -> bool {
-        if self.len() < self.connections_max {
+        if self.len() < self.connections_max.get() {
             return true;
         }
-        self.close_longest_idle();
+        self.close_longest_idle(1);
         *self.acceptor.borrow_mut() = Some(waker.clone());
         false
     }
 
-    /// Asks the connection that has been idle longest to leave.
-    pub(super) fn close_longest_idle(&self) {
+    /// There are no descriptors for as many connections: from now on fewer are let in, and some leave, so that the relay finds descriptors
+    /// too.
+    pub(super) fn lower_limit(&self) {
+        let limit = self.len().saturating_sub(SPARE_DESCRIPTORS).max(1);
+        self.connections_max.set(limit.min(self.connections_max.get()));
+        self.close_longest_idle(self.len().saturating_sub(limit));
+    }
+
+    /// Asks so many connections to leave, the longest idle first, those counted that have been asked already.
+    fn close_longest_idle(&self, count: usize) {
         let entries = self.entries.borrow();
-        let is_asked = entries.iter().any(|entry| entry.wish() != Wish::Stay);
-        if is_asked {
-            return;
-        }
-        let idle =
-            entries.iter().filter(|entry| entry.phase() == Phase::Idle && !entry.has_arrived());
-        if let Some(entry) = idle.min_by_key(|entry| (entry.idle_since.get(), entry.number)) {
+        let asked = entries.iter().filter(|entry| entry.wish() != Wish::Stay).count();
+        let mut idle: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.wish() == Wish::Stay && entry.phase() == Phase::Idle)
+            .collect();
+        idle.sort_unstable_by_key(|entry| (entry.idle_since.get(), entry.number));
+        let idle = idle.into_iter().filter(|entry| !entry.has_arrived());
+        for entry in idle.take(count.saturating_sub(asked)) {
             entry.ask(Wish::Close);
         }
     }
@@ -314,5 +326,79 @@ impl Room {
                 }
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::{PASSES_PER_TIMEOUT, Phase, Room, STALLED_PASSES, Wish};
+
+    /// No socket: nothing has arrived on it.
+    const NO_SOCKET: i32 = -1;
+
+    #[test]
+    fn at_the_limit_one_idle_connection_is_asked_to_leave_however_often_one_looks() {
+        let room = Room::new(3);
+        let [first, second, third] = [(); 3].map(|()| room.enter(NO_SOCKET));
+        room.rest(&first);
+        second.enter(Phase::Body);
+        assert!(!room.has_space(Waker::noop()) && !room.has_space(Waker::noop()));
+        // The third has been idle longest: the first has answered something since.
+        assert_eq!(
+            [&first, &second, &third].map(|e| e.wish()),
+            [Wish::Stay, Wish::Stay, Wish::Close]
+        );
+        room.leave(&third);
+        assert!(room.has_space(Waker::noop()));
+    }
+
+    #[test]
+    fn without_descriptors_the_limit_sinks_and_the_longest_idle_leave() {
+        let room = Room::new(1000);
+        let entries: Vec<_> = (0..40).map(|_| room.enter(NO_SOCKET)).collect();
+        room.lower_limit();
+        let asked = entries.iter().filter(|entry| entry.wish() == Wish::Close).count();
+        assert_eq!((asked, entries[15].wish(), entries[16].wish()), (16, Wish::Close, Wish::Stay));
+        entries.iter().take(16).for_each(|entry| room.leave(entry));
+        assert!(!room.has_space(Waker::noop()), "24 are the limit now");
+    }
+
+    #[test]
+    fn time_runs_for_heads_and_bodies_and_stands_still_for_what_the_sender_cannot_help() {
+        let room = Room::new(10);
+        let [idle, head, body, waiting] = [(); 4].map(|()| room.enter(NO_SOCKET));
+        head.enter(Phase::Head);
+        body.enter(Phase::Body);
+        waiting.enter(Phase::Waiting);
+        for _ in 0..PASSES_PER_TIMEOUT {
+            room.each(|entry| {
+                entry.moved();
+                entry.pass(false);
+            });
+        }
+        assert!(!body.is_late() && head.wish() == Wish::Stay);
+        room.each(|entry| entry.pass(false));
+        assert!(body.is_late() && head.wish() == Wish::Abort);
+        assert_eq!(
+            (idle.wish(), waiting.wish(), waiting.is_late()),
+            (Wish::Stay, Wish::Stay, false)
+        );
+        body.enter(Phase::Idle);
+        assert!(!body.is_late(), "the next request has its own time");
+    }
+
+    #[test]
+    fn a_body_that_stalls_while_others_wait_is_given_up_early() {
+        let room = Room::new(10);
+        let [stalled, moving] = [(); 2].map(|()| room.enter(NO_SOCKET));
+        stalled.enter(Phase::Body);
+        moving.enter(Phase::Body);
+        for _ in 0..=STALLED_PASSES {
+            moving.moved();
+            room.each(|entry| entry.pass(true));
+        }
+        assert!(stalled.is_late() && !moving.is_late());
     }
 }

@@ -86,7 +86,7 @@ fn serve_held(held: &mut Option<Stream>, desk: &Rc<Desk>) {
     }
 }
 
-/// A connection that was gone before it was accepted is nothing. Without descriptors or memory an idle connection gives way, and accepting
+/// A connection that was gone before it was accepted is nothing. Without descriptors or memory idle connections give way, and accepting
 /// pauses: the rest waits in the backlog.
 async fn after_failure(desk: &Desk, error: &io::Error) {
     let is_short = matches!(
@@ -94,7 +94,7 @@ async fn after_failure(desk: &Desk, error: &io::Error) {
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
     );
     if is_short {
-        desk.room.close_longest_idle();
+        desk.room.lower_limit();
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
