@@ -74,6 +74,9 @@ pub(super) fn cause(error: &reqwest::Error, timeout: Duration) -> String {
         );
     }
     let innermost = causes().last().map(ToString::to_string).unwrap_or_default();
+    if let Some((_, why)) = innermost.split_once("failed to lookup address information: ") {
+        return format!("the name can't be looked up ({why})");
+    }
     let kind = if error.is_connect() { "connecting failed" } else { "the connection broke" };
     if innermost.is_empty() { kind.to_owned() } else { format!("{kind}: {innermost}") }
 }

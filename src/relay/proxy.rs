@@ -124,7 +124,49 @@ fn percent_decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{goes_direct, percent_decoded};
+    use std::time::Duration;
+
+    use proptest::prelude::{prop, prop_assert, proptest};
+    use reqwest::Url;
+
+    use super::{goes_direct, of, percent_decoded};
+    use crate::relay::{Compression, Settings};
+    use crate::secret;
+
+    proptest! {
+        /// Whatever is set as a proxy, it is understood or refused in words without its password.
+        #[test]
+        fn any_proxy_is_understood_or_refused_without_its_password(
+            scheme in "(|http://|https://|[a-z]{1,6}://)",
+            rest in "[a-z0-9.:/@%\\[\\]*_ é-]{0,20}",
+            no_proxy in prop::collection::vec("[a-z0-9.:/*\\[\\], é-]{0,20}", 0..3),
+        ) {
+            let proxy_http = Some(secret::Url::new(&format!("{scheme}user:PASSWORD@{rest}")));
+            let settings = Settings { proxy_http, no_proxy, ..settings() };
+            for target in ["http://10.0.0.1", "http://intake.example.com:8080", "http://[fd00::1]"] {
+                match of(&settings, &Url::parse(target).unwrap()) {
+                    Ok(Some(proxy)) => prop_assert!(!proxy.url.as_str().contains("PASSWORD")),
+                    Ok(None) => {}
+                    Err(why) => prop_assert!(!why.contains("PASSWORD"), "{why}"),
+                }
+            }
+        }
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            api_key: None,
+            trace_url: String::new(),
+            queue_bytes_max: 0,
+            compression: Compression::None,
+            proxy_http: None,
+            proxy_https: None,
+            no_proxy: Vec::new(),
+            ca_file: None,
+            skip_tls_check: false,
+            request_timeout: Duration::ZERO,
+        }
+    }
 
     fn check(no_proxy: &str, direct: &[&str], proxied: &[&str]) {
         let list = [no_proxy.to_owned()];

@@ -59,6 +59,8 @@ struct Pool {
     number: u64,
     /// It has had an answer, so there may be connections in it that have died since.
     has_answered: bool,
+    /// The proxy in words, for errors, which may be its own.
+    via: Option<String>,
 }
 
 impl Sender {
@@ -122,7 +124,8 @@ impl Sender {
         };
         let client = client::build(built.tls, built.proxy.as_ref(), self.settings.request_timeout)?;
         slot.last += 1;
-        let pool = Pool { client, number: slot.last, has_answered: false };
+        let via = built.proxy.map(|proxy| format!(" (through the proxy {})", proxy.url));
+        let pool = Pool { client, number: slot.last, has_answered: false, via };
         slot.pool = Some(pool.clone());
         Ok(pool)
     }
@@ -188,10 +191,9 @@ impl Sender {
                     is_fresh = true;
                 }
                 Err(error) => {
-                    let why = scrubbed(
-                        &cause(&error.without_url(), self.settings.request_timeout),
-                        &self.secrets,
-                    );
+                    let mut why = cause(&error.without_url(), self.settings.request_timeout);
+                    why.push_str(&pool.via.unwrap_or_default());
+                    let why = scrubbed(&why, &self.secrets);
                     return (Outcome::Retry { why, after: None }, None);
                 }
             }
