@@ -84,7 +84,8 @@ fi
 
 source tests/real/dockerd.sh
 if daemon; then
-    if run_images; then run "containers" ignored docker; fi
+    say "images"
+    if bash tests/real/images.sh; then run "containers" ignored docker; else failures+=("images"); fi
     daemon_stop
 else
     skip "containers" "no Docker daemon can be started here ($daemon_reason)"
