@@ -4,6 +4,7 @@
 #
 #   bash examples/quickstart.sh
 #   PORT=5051 DD_APM_RECEIVER_PORT=8136 bash examples/quickstart.sh      where 5050 or 8126 is taken
+#   PILLION_BIN=/path/to/pillion bash examples/quickstart.sh             with a binary that is there already
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,7 +36,9 @@ trap stop_all EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-for tool in cargo cc python3 curl; do
+tools=(python3 curl)
+[ -n "${PILLION_BIN:-}" ] || tools+=(cargo cc)
+for tool in "${tools[@]}"; do
     command -v "$tool" >/dev/null || fail "$tool is not installed"
 done
 
@@ -43,11 +46,13 @@ port_is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 port_is_taken "$port" && fail "port $port is taken by another program: PORT=5051 bash examples/quickstart.sh uses another"
 port_is_taken "$intake" && fail "port $intake is taken by another program (a Datadog agent?): DD_APM_RECEIVER_PORT=8136 bash examples/quickstart.sh uses another"
 
-step "building pillion: cargo build --release (a few minutes the first time)"
-# The repository names a toolchain; where that one can't be had, the default one may do.
-cargo --version >/dev/null 2>&1 || export RUSTUP_TOOLCHAIN=stable
-cargo build --release --locked --bin pillion
-pillion=${CARGO_TARGET_DIR:-target}/release/pillion
+if [ -z "${PILLION_BIN:-}" ]; then
+    step "building pillion: cargo build --release (a few minutes the first time)"
+    # The repository names a toolchain; where that one can't be had, the default one may do.
+    cargo --version >/dev/null 2>&1 || export RUSTUP_TOOLCHAIN=stable
+    cargo build --release --locked --bin pillion
+fi
+pillion=${PILLION_BIN:-${CARGO_TARGET_DIR:-target}/release/pillion}
 
 step "a virtual environment with Flask and ddtrace in $cache"
 if ! cmp -s examples/python/requirements.txt "$cache/requirements.txt"; then
@@ -67,13 +72,13 @@ env -u DD_API_KEY PATH="$cache/venv/bin:$PATH" HOST=127.0.0.1 PORT="$port" \
 pid=$!
 for _ in $(seq 150); do
     is_running || fail "the app has ended before it answered"
-    curl -fsS -o /dev/null "http://127.0.0.1:$port/" 2>/dev/null && break
+    curl --noproxy '*' -fsS -o /dev/null "http://127.0.0.1:$port/" 2>/dev/null && break
     sleep 0.2
 done
 
 step "asking for /, /orders/7, /fail and a page that is not there"
 for page in / /orders/7 /fail /nowhere; do
-    status=$(curl -sS -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port$page")
+    status=$(curl --noproxy '*' -sS -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port$page")
     printf '   %s → %s\n' "$page" "$status"
 done
 
@@ -84,4 +89,4 @@ wait "$pid" || code=$?
 pid=
 
 step "ended with $code (143 is the app's own: ended by TERM). Nothing is left running."
-printf '   Kept for the next time: %s and %s\n' "${CARGO_TARGET_DIR:-target}" "$cache"
+printf '   Kept for the next time: %s and %s\n' "$pillion" "$cache"

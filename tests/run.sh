@@ -73,6 +73,7 @@ run "the crate's tests" cargo test --no-fail-fast
 
 if python_tracer; then
     run "real Python tracer" ignored real_python
+    run "the quickstart" ignored quickstart
 else
     skip "real Python tracer" "ddtrace can't be installed here"
 fi
