@@ -1,7 +1,7 @@
 //! The measurements of BENCHMARKS.md: pillion and its peers, one after the other on the same machine, under the same load.
 //!
 //! `bash benches/run.sh` builds all of them, runs this and writes the file. By hand:
-//! `cargo bench --bench load -- pillion=PATH [go-agent=PATH] [serverless-compat=PATH] [--seconds N] [--write]`.
+//! `cargo bench --bench load -- pillion=PATH [go-agent=PATH] [serverless-compat=PATH] [--seconds N] [--write] [--start FILE]`.
 #![expect(
     clippy::disallowed_types,
     reason = "peers are started as any program is; nothing is wrapped here"
@@ -38,7 +38,6 @@ const ENVIRONMENTS: [(&str, &[(&str, &str)]); 3] = [
             ("DD_APM_RECEIVER_PORT", "{port}"),
             ("DD_BIND_HOST", "127.0.0.1"),
             ("DD_APM_DD_URL", "{intake}"),
-            ("DD_APM_TARGET_TPS", "1000000"),
         ],
     ),
     (
@@ -63,12 +62,8 @@ const ENVIRONMENTS: [(&str, &[(&str, &str)]); 3] = [
 fn main() -> ExitCode {
     let arguments: Vec<String> =
         env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let seconds = arguments
-        .iter()
-        .skip_while(|argument| *argument != "--seconds")
-        .nth(1)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(10);
+    let value = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1);
+    let seconds = value("--seconds").and_then(|text| text.parse().ok()).unwrap_or(10);
     let peers: Vec<Peer> = arguments.iter().filter_map(|argument| peer(argument)).collect();
     if peers.is_empty() {
         // `cargo bench` and `cargo test` run every bench: without a program to measure there is nothing to do.
@@ -88,7 +83,10 @@ fn main() -> ExitCode {
     let table = report::table(&columns);
     println!("\n{table}");
     if arguments.iter().any(|argument| argument == "--write") {
-        report::write(&table).expect("BENCHMARKS.md can be written");
+        report::write_load(&table).expect("BENCHMARKS.md can be written");
+    }
+    if let Some(file) = value("--start") {
+        report::write_start(file).expect("BENCHMARKS.md can be written");
     }
     ExitCode::SUCCESS
 }

@@ -86,19 +86,30 @@ pub(crate) fn table(columns: &[Column]) -> String {
     out
 }
 
-/// Where the table stands in the file.
-const MARKS: [&str; 2] = ["<!-- measured by benches/load -->\n", "<!-- end -->\n"];
-
-/// Puts the machine and the table between the marks of BENCHMARKS.md.
-pub(crate) fn write(table: &str) -> io::Result<()> {
+/// Puts `text` between the marks of `program` in BENCHMARKS.md.
+fn put(program: &str, text: &str) -> io::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("BENCHMARKS.md");
-    let text = fs::read_to_string(&path)?;
-    let parts = text
-        .split_once(MARKS[0])
-        .and_then(|(head, rest)| Some((head, rest.split_once(MARKS[1])?.1)));
-    let (head, tail) =
-        parts.ok_or_else(|| io::Error::other("BENCHMARKS.md has no place for the table"))?;
-    fs::write(path, format!("{head}{}\n{}\n\n{table}\n{}{tail}", MARKS[0], machine(), MARKS[1]))
+    let whole = fs::read_to_string(&path)?;
+    let (begin, end) = (format!("<!-- measured by benches/{program} -->\n"), "<!-- end -->\n");
+    let parts =
+        whole.split_once(&begin).and_then(|(head, rest)| Some((head, rest.split_once(end)?.1)));
+    let (head, tail) = parts.ok_or_else(|| {
+        io::Error::other(format!("BENCHMARKS.md has no place for benches/{program}"))
+    })?;
+    fs::write(path, format!("{head}{begin}\n{text}\n{end}{tail}"))
+}
+
+/// Puts the machine and the table into BENCHMARKS.md.
+pub(crate) fn write_load(table: &str) -> io::Result<()> {
+    put("load", &format!("{}\n\n{table}", machine()))
+}
+
+/// Puts what `benches/start` printed into BENCHMARKS.md.
+pub(crate) fn write_start(file: &str) -> io::Result<()> {
+    put(
+        "start",
+        &format!("{}\n\n```text\n{}\n```\n", machine(), fs::read_to_string(file)?.trim_end()),
+    )
 }
 
 /// The machine in one line.

@@ -26,7 +26,7 @@ func (zstdComponent) NewWriter(w io.Writer) (io.WriteCloser, error) {
 	return zstd.NewWriterLevel(w, zstd.BestSpeed), nil
 }
 func (zstdComponent) NewReader(r io.Reader) (io.ReadCloser, error) { return zstd.NewReader(r), nil }
-func (zstdComponent) Encoding() string                            { return "zstd" }
+func (zstdComponent) Encoding() string                             { return "zstd" }
 
 func main() {
 	port, err := strconv.Atoi(os.Getenv("PEER_PORT"))
@@ -38,6 +38,7 @@ func main() {
 	c.Endpoints = []*config.Endpoint{{Host: os.Getenv("PEER_INTAKE"), APIKey: "x"}}
 	c.Hostname, c.AgentVersion = "bench", "7.85.2"
 	c.HasContainerFeatures = false
+	c.DecoderTimeout, c.ConnectionLimit = 1000, 2000
 	c.StatsdEnabled, c.TelemetryConfig.Enabled, c.EVPProxy.Enabled = false, false, false
 	c.HTTPTransportFunc = func() *http.Transport { return http.DefaultTransport.(*http.Transport).Clone() }
 	// What the agent's settings file says by default.
