@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::reaper::{self, Change};
-use super::signals::{self, Signal};
+use super::signals::{self, Set, Signal};
 use super::terminal::Terminal;
 
 /// The app, started.
@@ -42,6 +42,8 @@ impl Child {
     /// Passes every signal on to the child and reaps every process that ends, until the child itself has ended. Its grandchildren are not waited
     /// for. `on_term` is called once, after the first signal that asks to stop has been passed on; it must only set a flag or send to a channel.
     pub fn supervise(self, on_term: &mut dyn FnMut()) -> Exit {
+        // The threads that were started since are of the C library: glibc lets the two signals through that it keeps for itself.
+        Set::ALL.block();
         let mut stop_asked = None;
         loop {
             // Before every wait and not only after SIGCHLD: that one waits behind the signals with lower numbers as long as they come, and
