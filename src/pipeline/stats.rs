@@ -76,6 +76,9 @@ pub(super) fn count(
     }
 }
 
+/// Key and value of a tag, as numbers of the table.
+type Tag = (Ref, Ref);
+
 /// Whether stats are made of a span: it enters its service, is measured, or has a kind that says so; and it is finished.
 fn counts(span: &Ready, by_kind: bool) -> bool {
     let kind = matches!(
@@ -86,11 +89,7 @@ fn counts(span: &Ready, by_kind: bool) -> bool {
 }
 
 /// The peer tags that a span is grouped by: all where it calls somebody, the base service alone where it is internal.
-fn peers<'a>(
-    span: &Ready,
-    work: &'a Work,
-    by_peer: bool,
-) -> (&'a [(Ref, Ref)], Option<(Ref, Ref)>) {
+fn peers<'a>(span: &Ready, work: &'a Work, by_peer: bool) -> (&'a [Tag], Option<Tag>) {
     match span.span_kind {
         _ if !by_peer => (&[], None),
         SpanKind::Client | SpanKind::Producer | SpanKind::Consumer => {
