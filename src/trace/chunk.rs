@@ -299,8 +299,8 @@ impl Work {
         let source = context.source;
         let value = match attribute.value {
             Value::Text(text) => {
-                let key = table.key(position, attribute.key, source, true);
-                (key, ReadyValue::Text(table.value(position, text, source)))
+                let (key, value) = table.text_attribute(position, attribute.key, text, source);
+                (key, ReadyValue::Text(value))
             }
             Value::Number(number) => {
                 (table.key(position, attribute.key, source, false), ReadyValue::Number(number))

@@ -58,27 +58,39 @@ impl Encoder<'_> {
     fn span<'b>(
         &mut self,
         ready: &Ready,
-        attributes: impl Iterator<Item = &'b (Ref, ReadyValue)>,
+        attributes: impl Iterator<Item = &'b (Ref, ReadyValue)> + Clone,
         additions: &Additions<'_>,
     ) {
         let field = wire::open(self.out, 0x22);
-        wire::number(self.out, 0x08, u64::from(ready.service));
-        wire::number(self.out, 0x10, u64::from(ready.name));
-        wire::number(self.out, 0x18, u64::from(ready.resource));
-        wire::fixed(self.out, 0x21, ready.span_id);
-        wire::number(self.out, 0x28, ready.parent_id);
-        wire::fixed(self.out, 0x31, ready.start);
-        wire::number(self.out, 0x38, ready.duration);
-        wire::number(self.out, 0x40, u64::from(ready.error));
-        for (key, value) in attributes {
-            self.attribute(0x4a, *key, *value);
+        let added = additions.root.len() + additions.lacking.len() + 2;
+        let entries = ready.attributes.range().len() + added;
+        let mut room = wire::Room::open(self.out, SPAN_BYTES + entries * ENTRY_BYTES);
+        room.number(0x08, ready.service);
+        room.number(0x10, ready.name);
+        room.number(0x18, ready.resource);
+        room.fixed(0x21, ready.span_id);
+        room.long(0x28, ready.parent_id);
+        room.fixed(0x31, ready.start);
+        room.long(0x38, ready.duration);
+        room.number(0x40, u32::from(ready.error));
+        let mut bytes = 0;
+        for (key, value) in attributes.clone() {
+            bytes += usize::from(!entry(&mut room, *key, *value));
         }
         if ready.add_top_level {
-            self.attribute(0x4a, additions.top_level, ReadyValue::Number(1.0));
+            number_entry(&mut room, additions.top_level, 1.0);
         }
         for (bit, (key, value)) in additions.lacking.iter().enumerate() {
             if ready.span_tags & 1 << bit == 0 {
-                self.attribute(0x4a, *key, ReadyValue::Text(*value));
+                text_entry(&mut room, ATTRIBUTE, *key, *value);
+            }
+        }
+        room.close();
+        if bytes > 0 {
+            for (key, value) in attributes {
+                if let ReadyValue::Bytes(text) = value {
+                    self.bytes_entry(*key, *text);
+                }
             }
         }
         wire::number(self.out, 0x50, u64::from(ready.kind));
@@ -97,25 +109,18 @@ impl Encoder<'_> {
         wire::close(self.out, field);
     }
 
-    /// An entry of a map from string numbers to values.
-    #[inline]
-    fn attribute(&mut self, tag: u8, key: Ref, value: ReadyValue) {
-        match value {
-            ReadyValue::Text(text) => text_entry(self.out, tag, key, text),
-            ReadyValue::Number(number) => number_entry(self.out, tag, key, number),
-            ReadyValue::Bytes(text) => {
-                let entry = wire::open(self.out, tag);
-                wire::number(self.out, 0x08, u64::from(key));
-                let value = wire::open(self.out, 0x12);
-                let bytes = text.of(self.source);
-                // Part of a oneof, so it is written even where it is empty.
-                self.out.push(0x2a);
-                wire::varint(self.out, bytes.len() as u64);
-                self.out.extend_from_slice(bytes);
-                wire::close(self.out, value);
-                wire::close(self.out, entry);
-            }
-        }
+    /// An attribute whose value is bytes of the body.
+    fn bytes_entry(&mut self, key: Ref, text: Text) {
+        let entry = wire::open(self.out, ATTRIBUTE);
+        wire::number(self.out, 0x08, u64::from(key));
+        let value = wire::open(self.out, 0x12);
+        let bytes = text.of(self.source);
+        // Part of a oneof, so it is written even where it is empty.
+        self.out.push(0x2a);
+        wire::varint(self.out, bytes.len() as u64);
+        self.out.extend_from_slice(bytes);
+        wire::close(self.out, value);
+        wire::close(self.out, entry);
     }
 
     fn link(&mut self, link: &Link) {
@@ -132,7 +137,9 @@ impl Encoder<'_> {
             } else {
                 self.table.intern(*value, self.source)
             };
-            self.attribute(0x1a, key, ReadyValue::Text(value));
+            let mut room = wire::Room::open(self.out, ENTRY_BYTES);
+            text_entry(&mut room, 0x1a, key, value);
+            room.close();
         }
         let tracestate = self.table.intern(link.tracestate, self.source);
         wire::number(self.out, 0x20, u64::from(tracestate));
@@ -192,97 +199,43 @@ impl Encoder<'_> {
     }
 }
 
-/// A map entry whose value is a string: put together in a register and appended at once.
-#[inline]
-pub fn text_entry(out: &mut Vec<u8>, tag: u8, key: Ref, text: Ref) {
-    let mut entry = Small::default();
-    let (key_bytes, text_bytes) = (varint_len(key), varint_len(text));
-    // The entry is always shorter than 128 bytes, so its lengths are one byte each.
-    entry.put(u64::from_le_bytes([tag, key_bytes + text_bytes + 4, 0x08, 0, 0, 0, 0, 0]), 3);
-    entry.put(varint_bits(key), key_bytes);
-    entry.put(u64::from_le_bytes([0x12, text_bytes + 1, 0x08, 0, 0, 0, 0, 0]), 3);
-    entry.put(varint_bits(text), text_bytes);
-    entry.append_to(out);
+/// The field of a span that holds its attributes.
+const ATTRIBUTE: u8 = 0x4a;
+
+/// Bytes of the fields of a span before its attributes, at the most.
+const SPAN_BYTES: usize = 80;
+
+/// Bytes of an attribute with a string or a number as its value, at the most; and what a last word may write over.
+const ENTRY_BYTES: usize = 20;
+
+/// Appends an attribute, but not one whose value is bytes: then it says no.
+#[inline(always)]
+fn entry(room: &mut wire::Room<'_>, key: Ref, value: ReadyValue) -> bool {
+    match value {
+        ReadyValue::Text(text) => text_entry(room, ATTRIBUTE, key, text),
+        ReadyValue::Number(number) => number_entry(room, key, number),
+        ReadyValue::Bytes(_) => return false,
+    }
+    true
+}
+
+/// A map entry whose value is a string. It is always shorter than 128 bytes, so its lengths are one byte each.
+#[inline(always)]
+pub(super) fn text_entry(room: &mut wire::Room<'_>, tag: u8, key: Ref, text: Ref) {
+    let (key, key_bytes) = wire::varint_word(key);
+    let (text, text_bytes) = wire::varint_word(text);
+    let len = (key_bytes + text_bytes + 4) as u64;
+    room.put(u64::from(tag) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
+    let len = (text_bytes + 1) as u64;
+    room.put(0x12 | len << 8 | 0x08 << 16 | text << 24, 3 + text_bytes);
 }
 
 /// A map entry whose value is a double.
-#[inline]
-fn number_entry(out: &mut Vec<u8>, tag: u8, key: Ref, number: f64) {
-    let mut entry = Small::default();
-    let key_bytes = varint_len(key);
-    entry.put(u64::from_le_bytes([tag, key_bytes + 12, 0x08, 0, 0, 0, 0, 0]), 3);
-    entry.put(varint_bits(key), key_bytes);
-    entry.put(u64::from_le_bytes([0x12, 9, 0x19, 0, 0, 0, 0, 0]), 3);
-    entry.append_to(out);
-    out.extend_from_slice(&number.to_bits().to_le_bytes());
-}
-
-/// Up to 16 bytes in a register. Two numbers of at most 5 bytes each and 6 bytes around them are the longest entry.
-#[derive(Default)]
-struct Small {
-    bits: u128,
-    len: u8,
-}
-
-impl Small {
-    #[inline(always)]
-    fn put(&mut self, bits: u64, len: u8) {
-        self.bits |= u128::from(bits) << (u32::from(self.len) * 8);
-        self.len += len;
-    }
-
-    /// A copy of fixed size and a cut are faster than a copy of the right size.
-    #[inline(always)]
-    fn append_to(&self, out: &mut Vec<u8>) {
-        let end = out.len() + usize::from(self.len);
-        out.extend_from_slice(&self.bits.to_le_bytes());
-        out.truncate(end);
-    }
-}
-
-/// A varint of up to 5 bytes, the first in the lowest byte.
 #[inline(always)]
-fn varint_bits(value: u32) -> u64 {
-    let value = u64::from(value);
-    match value {
-        0..0x80 => value,
-        0x80..0x4000 => 0x80 | value & 0x7f | (value & 0x3f80) << 1,
-        0x4000..0x20_0000 => {
-            0x8080 | value & 0x7f | (value & 0x3f80) << 1 | (value & 0x1f_c000) << 2
-        }
-        _ => {
-            let more = if value < 0x1000_0000 { 0x80_8080 } else { 0x8080_8080 };
-            let low = value & 0x7f | (value & 0x3f80) << 1 | (value & 0x1f_c000) << 2;
-            more | low | (value & 0xfe0_0000) << 3 | (value & 0xf000_0000) << 4
-        }
-    }
-}
-
-#[inline]
-fn varint_len(value: u32) -> u8 {
-    match value {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        0x4000..0x20_0000 => 3,
-        0x20_0000..0x1000_0000 => 4,
-        _ => 5,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{varint_bits, varint_len};
-    use crate::trace::wire;
-
-    #[test]
-    fn varints_in_registers_are_those_of_the_wire() {
-        for bit in 0..32 {
-            for value in [1_u32 << bit, (1_u32 << bit) - 1, (1_u32 << bit) | 1, u32::MAX >> bit] {
-                let mut expect = Vec::new();
-                wire::varint(&mut expect, u64::from(value));
-                assert_eq!(usize::from(varint_len(value)), expect.len());
-                assert_eq!(varint_bits(value).to_le_bytes()[..expect.len()], expect, "{value}");
-            }
-        }
-    }
+fn number_entry(room: &mut wire::Room<'_>, key: Ref, number: f64) {
+    let (key, key_bytes) = wire::varint_word(key);
+    let len = (key_bytes + 12) as u64;
+    room.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
+    room.put(0x19_0912, 3);
+    room.put(number.to_bits(), 8);
 }

@@ -5,6 +5,9 @@ use std::ops::Range;
 use crate::trace::decode::Form;
 use crate::trace::keys::Class;
 
+/// As many bytes as are copied at once where most strings are shorter.
+pub type Window = [u8; 32];
+
 /// The place of a string in the bytes of its body. What it holds need not be UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Text {
@@ -45,9 +48,15 @@ impl Text {
     }
 
     /// The string itself, of the bytes that it is a place in.
-    #[inline]
+    #[inline(always)]
     pub fn of(self, source: &[u8]) -> &[u8] {
         source.get(self.at as usize..self.at as usize + self.len as usize).unwrap_or_default()
+    }
+
+    /// The bytes from the string's first on, whatever follows it, where there are enough.
+    #[inline(always)]
+    pub fn window(self, source: &[u8]) -> Option<&Window> {
+        source.get(self.at as usize..)?.first_chunk()
     }
 }
 

@@ -126,7 +126,9 @@ impl Payload {
             if !value.is_empty() {
                 let key = self.table.strings.intern(key.as_bytes());
                 let value = self.table.strings.intern(value.as_bytes());
-                encode::text_entry(&mut rest, 0x52, key, value);
+                let mut room = wire::Room::open(&mut rest, 16);
+                encode::text_entry(&mut room, 0x52, key, value);
+                room.close();
             }
         }
         let strings = self.table.strings.encoded();

@@ -4,11 +4,13 @@
 //! open-addressing table of half a hash and a number. Strings can be taken back in the reverse order of their coming, which is how a chunk
 //! that a sampler drops leaves nothing behind.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::RandomState;
 
+use crate::trace::model::{Text, Window};
 use crate::trace::same::same;
+use crate::trace::wire;
 
 /// The number of a string in its table; 0 is the empty one.
 pub type Ref = u32;
@@ -41,6 +43,9 @@ const UNLOOKED_IN_A_ROW: u16 = 192;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
     last: Ref,
+    /// Where the last span's string is in the arena.
+    at: u32,
+    len: u32,
     new_in_a_row: u16,
 }
 
@@ -81,7 +86,7 @@ impl Default for Strings {
             slots: vec![Slot::default(); SLOTS_AT_START],
             hasher: RandomState::default(),
         };
-        strings.append(b"", NO_SLOT);
+        strings.append(b"", None, NO_SLOT);
         strings
     }
 }
@@ -102,39 +107,71 @@ impl Strings {
     #[inline]
     pub fn bytes(&self, string: Ref) -> &[u8] {
         let entry = self.entries[string as usize];
-        &self.arena[entry.at as usize..][..entry.len as usize]
+        self.at(entry.at, entry.len)
+    }
+
+    #[inline(always)]
+    fn at(&self, at: u32, len: u32) -> &[u8] {
+        self.arena.get(at as usize..at as usize + len as usize).unwrap_or_default()
     }
 
     /// The number of `text`, which enters the table if it is not there. Bytes that are no UTF-8 are repaired as the agent does it: U+FFFD
     /// for each of them.
     #[inline]
     pub fn intern(&mut self, text: &[u8]) -> Ref {
-        if text.is_empty() { 0 } else { self.find_or_append(text).0 }
+        if text.is_empty() { 0 } else { self.find_or_append(text, None).0 }
+    }
+
+    /// The same for a string of `source`.
+    #[inline]
+    pub fn intern_text(&mut self, text: Text, source: &[u8]) -> Ref {
+        if text.is_empty() {
+            0
+        } else {
+            self.find_or_append(text.of(source), text.window(source)).0
+        }
     }
 
     /// The same at a place where the last span's string is a good guess.
-    #[inline]
-    pub fn intern_at(&mut self, place: &mut Place, text: &[u8]) -> Ref {
-        if text.is_empty() {
-            return 0;
-        }
-        if same(self.bytes(place.last), text) {
+    #[inline(always)]
+    pub fn intern_at(&mut self, place: &mut Place, text: Text, source: &[u8]) -> Ref {
+        let bytes = text.of(source);
+        if same(self.at(place.at, place.len), bytes) {
             return place.last;
         }
-        if place.new_in_a_row >= NEW_IN_A_ROW {
-            place.new_in_a_row += 1;
-            if place.new_in_a_row < NEW_IN_A_ROW + UNLOOKED_IN_A_ROW
-                && std::str::from_utf8(text).is_ok()
-            {
-                place.last = self.append(text, NO_SLOT);
-                return place.last;
-            }
-            place.new_in_a_row = NEW_IN_A_ROW - 1;
+        self.intern_other(place, text, source)
+    }
+
+    #[inline(never)]
+    fn intern_other(&mut self, place: &mut Place, text: Text, source: &[u8]) -> Ref {
+        let bytes = text.of(source);
+        if bytes.is_empty() {
+            return 0;
         }
-        let (string, is_new) = self.find_or_append(text);
-        place.last = string;
+        let is_new = if (NEW_IN_A_ROW..NEW_IN_A_ROW + UNLOOKED_IN_A_ROW)
+            .contains(&place.new_in_a_row)
+            && is_utf8(bytes)
+        {
+            place.last = self.append(bytes, text.window(source), NO_SLOT);
+            true
+        } else {
+            // After a long row of strings that were not looked up, one look decides whether it goes on.
+            place.new_in_a_row = place.new_in_a_row.min(NEW_IN_A_ROW - 1);
+            let (string, is_new) = self.find_or_append(bytes, text.window(source));
+            place.last = string;
+            is_new
+        };
         place.new_in_a_row = if is_new { place.new_in_a_row + 1 } else { 0 };
-        string
+        let entry = self.entries[place.last as usize];
+        (place.at, place.len) = (entry.at, entry.len);
+        place.last
+    }
+
+    #[inline(always)]
+    fn hash(&self, text: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(text);
+        hasher.finish()
     }
 
     #[inline]
@@ -142,8 +179,8 @@ impl Strings {
         clippy::cast_possible_truncation,
         reason = "the halves of the hash; slot numbers are below 2^32"
     )]
-    fn find_or_append(&mut self, text: &[u8]) -> (Ref, bool) {
-        let hash = self.hasher.hash_one(text);
+    fn find_or_append(&mut self, text: &[u8], window: Option<&Window>) -> (Ref, bool) {
+        let hash = self.hash(text);
         let half = (hash >> 32) as u32;
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -157,10 +194,10 @@ impl Strings {
             }
             at = (at + 1) & mask;
         }
-        if std::str::from_utf8(text).is_err() {
-            return self.find_or_append(repaired(text).as_bytes());
+        if !is_utf8(text) {
+            return self.find_or_append(repaired(text).as_bytes(), None);
         }
-        let string = self.append(text, at as u32);
+        let string = self.append(text, window, at as u32);
         self.slots[at] = Slot { hash: half, number: string };
         if self.entries.len() * 2 > self.slots.len() {
             self.grow();
@@ -168,20 +205,27 @@ impl Strings {
         (string, true)
     }
 
-    /// Appends a string that is UTF-8 to the arena.
+    /// Appends a string that is UTF-8 to the arena. Where `window` begins with it, it is copied by its fixed size and cut, which is less
+    /// work than a copy of the right size.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a payload is bounded far below 4 GiB")]
-    fn append(&mut self, text: &[u8], slot: u32) -> Ref {
+    fn append(&mut self, text: &[u8], window: Option<&Window>, slot: u32) -> Ref {
         let string = self.entries.len() as Ref;
-        self.arena.push(TAG);
-        let mut len = text.len();
-        while len >= 0x80 {
-            self.arena.push(len as u8 | 0x80);
-            len >>= 7;
+        if text.len() < 0x80 {
+            self.arena.extend_from_slice(&[TAG, text.len() as u8]);
+        } else {
+            self.arena.push(TAG);
+            wire::varint(&mut self.arena, text.len() as u64);
         }
-        self.arena.push(len as u8);
-        self.entries.push(Entry { at: self.arena.len() as u32, len: text.len() as u32, slot });
-        self.arena.extend_from_slice(text);
+        let at = self.arena.len();
+        self.entries.push(Entry { at: at as u32, len: text.len() as u32, slot });
+        match window {
+            Some(window) if text.len() <= window.len() => {
+                self.arena.extend_from_slice(window);
+                self.arena.truncate(at + text.len());
+            }
+            _ => self.arena.extend_from_slice(text),
+        }
         string
     }
 
@@ -198,7 +242,7 @@ impl Strings {
             if self.entries[number].slot == NO_SLOT {
                 continue;
             }
-            let hash = self.hasher.hash_one(self.bytes(number as Ref));
+            let hash = self.hash(self.bytes(number as Ref));
             let mut at = hash as usize & mask;
             while slots[at].number != 0 {
                 at = (at + 1) & mask;
@@ -237,7 +281,7 @@ impl Strings {
         } else {
             self.slots.fill(Slot::default());
         }
-        self.append(b"", NO_SLOT);
+        self.append(b"", None, NO_SLOT);
     }
 
     /// Bytes of memory that the table holds.
@@ -246,6 +290,12 @@ impl Strings {
             + self.entries.capacity() * size_of::<Entry>()
             + self.slots.len() * size_of::<Slot>()
     }
+}
+
+/// Whether the bytes are text; nearly always they are ASCII, which is told faster.
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    text.is_ascii() || std::str::from_utf8(text).is_ok()
 }
 
 /// `text` with U+FFFD for each byte that does not belong to a character.
@@ -270,6 +320,7 @@ pub fn repaired(mut text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Place, Strings, repaired};
+    use crate::trace::model::Text;
 
     #[test]
     fn a_string_enters_once() {
@@ -322,13 +373,14 @@ mod tests {
         let mut place = Place::default();
         for n in 0..2000 {
             let text = format!("https://shop.example/{n}");
-            let string = strings.intern_at(&mut place, text.as_bytes());
+            let text_of = Text::place(0, text.len());
+            let string = strings.intern_at(&mut place, text_of, text.as_bytes());
             assert_eq!(strings.get(string), text);
         }
         let steady = strings.intern(b"steady");
         let mut place = Place::default();
         for _ in 0..10 {
-            assert_eq!(strings.intern_at(&mut place, b"steady"), steady);
+            assert_eq!(strings.intern_at(&mut place, Text::place(0, 6), b"steady"), steady);
         }
     }
 }

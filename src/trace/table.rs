@@ -108,13 +108,13 @@ impl Table {
     #[inline]
     pub fn intern(&mut self, text: Text, source: &[u8]) -> Ref {
         if self.memo.is_empty() || text.is_empty() {
-            return self.strings.intern(text.of(source));
+            return self.strings.intern_text(text, source);
         }
         let slot = self.slot(text);
         if self.memo[slot].0 == text.at() {
             return self.memo[slot].1;
         }
-        let string = self.strings.intern(text.of(source));
+        let string = self.strings.intern_text(text, source);
         self.memo[slot] = (text.at(), string);
         string
     }
@@ -123,6 +123,26 @@ impl Table {
     fn slot(&self, text: Text) -> usize {
         // Places of a v0.5 table rise by small steps; a multiplication spreads them.
         (text.at().wrapping_mul(0x9e37_79b1) >> 7) as usize & (self.memo.len() - 1)
+    }
+
+    /// The numbers of key and value of the text attribute at a position among a span's attributes, cut where they are too long.
+    #[inline(always)]
+    pub fn text_attribute(
+        &mut self,
+        position: usize,
+        key: Text,
+        value: Text,
+        source: &[u8],
+    ) -> (Ref, Ref) {
+        if let Some(seen) = self.positions.get_mut(position)
+            && seen.text == key
+            && !key.is_empty()
+            && self.memo.is_empty()
+            && value.len() <= normalise::META_VALUE_BYTES_MAX
+        {
+            return (seen.key, self.strings.intern_at(&mut seen.value, value, source));
+        }
+        (self.key(position, key, source, true), self.value(position, value, source))
     }
 
     /// The number of the key at a position among a span's attributes, cut where it is too long.
@@ -154,8 +174,7 @@ impl Table {
     }
 
     /// The number of the value at a position whose key was just looked up, cut where it is too long.
-    #[inline]
-    pub fn value(&mut self, position: usize, text: Text, source: &[u8]) -> Ref {
+    fn value(&mut self, position: usize, text: Text, source: &[u8]) -> Ref {
         if !self.memo.is_empty() {
             return self
                 .long_value(position, text, source)
@@ -164,7 +183,7 @@ impl Table {
         if let Some(cut) = self.long_value(position, text, source) {
             return cut;
         }
-        self.strings.intern_at(&mut self.positions[position].value, text.of(source))
+        self.strings.intern_at(&mut self.positions[position].value, text, source)
     }
 
     #[inline]
@@ -237,7 +256,7 @@ impl Table {
             return self.strings.intern(normalise::truncate(&as_text(bytes), bytes_max).as_bytes());
         }
         if self.memo.is_empty() {
-            self.strings.intern_at(&mut self.resource, bytes)
+            self.strings.intern_at(&mut self.resource, text, source)
         } else {
             self.intern(text, source)
         }

@@ -78,9 +78,158 @@ pub(super) fn close(out: &mut Vec<u8>, open: Open) {
     }
 }
 
+/// A varint of a 32-bit number in a register, the first byte lowest, and how many bytes it has.
+#[inline(always)]
+pub(super) fn varint_word(value: u32) -> (u64, usize) {
+    let value = u64::from(value);
+    if value < 0x80 {
+        return (value, 1);
+    }
+    if value < 0x4000 {
+        return (0x80 | value & 0x7f | (value & 0x3f80) << 1, 2);
+    }
+    let spread = value & 0x7f
+        | (value & 0x3f80) << 1
+        | (value & 0x1f_c000) << 2
+        | (value & 0xfe0_0000) << 3
+        | (value & 0xf000_0000) << 4;
+    match value {
+        ..0x20_0000 => (spread | 0x8080, 3),
+        0x20_0000..0x1000_0000 => (spread | 0x80_8080, 4),
+        _ => (spread | 0x8080_8080, 5),
+    }
+}
+
+/// Room at the end of a buffer, filled in pieces of up to 8 bytes that are written as whole words: one check a piece.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Room<'a> {
+    out: &'a mut Vec<u8>,
+    at: usize,
+}
+
+impl<'a> Room<'a> {
+    /// Room for about `bytes`; it grows where that is too little.
+    #[inline]
+    pub(super) fn open(out: &'a mut Vec<u8>, bytes: usize) -> Self {
+        let at = out.len();
+        out.resize(at + bytes, 0);
+        Self { out, at }
+    }
+
+    /// Appends the lowest `len` bytes of `bits`.
+    #[inline(always)]
+    pub(super) fn put(&mut self, bits: u64, len: usize) {
+        match self.out.get_mut(self.at..self.at + size_of::<u64>()) {
+            Some(word) => word.copy_from_slice(&bits.to_le_bytes()),
+            None => self.put_grown(bits),
+        }
+        self.at += len;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_grown(&mut self, bits: u64) {
+        self.out.truncate(self.at);
+        self.out.extend_from_slice(&bits.to_le_bytes());
+        self.out.resize(2 * self.out.len(), 0);
+    }
+
+    /// Appends a varint field of a 32-bit number, unless it is 0.
+    #[inline(always)]
+    pub(super) fn number(&mut self, tag: u8, value: u32) {
+        if value != 0 {
+            let (bits, len) = varint_word(value);
+            self.put(u64::from(tag) | bits << 8, len + 1);
+        }
+    }
+
+    /// Appends a varint field of a 64-bit number, unless it is 0.
+    #[inline]
+    pub(super) fn long(&mut self, tag: u8, mut value: u64) {
+        if value == 0 {
+            return;
+        }
+        // The tag and seven groups of seven bits, then what is left of them.
+        let len = (70 - value.leading_zeros() as usize) / 7;
+        self.put(u64::from(tag) | spread(value & 0x1_ffff_ffff_ffff) << 8, 1 + len.min(7));
+        value >>= 49;
+        if value != 0 {
+            self.put(spread(value), len - 7);
+        }
+        let last = self.at - 1;
+        let from = self.at - len;
+        for byte in self.out.get_mut(from..last).unwrap_or_default() {
+            *byte |= 0x80;
+        }
+    }
+
+    /// Appends a 64-bit fixed field, unless it is 0.
+    #[inline(always)]
+    pub(super) fn fixed(&mut self, tag: u8, value: u64) {
+        if value != 0 {
+            self.put(u64::from(tag), 1);
+            self.put(value, 8);
+        }
+    }
+
+    /// Gives back what was not filled.
+    #[inline]
+    pub(super) fn close(self) {
+        self.out.truncate(self.at);
+    }
+}
+
+/// Groups of 7 bits moved apart to bytes, in three steps: 28 and 28, then 14 each, then 7 each. Of at most 56 bits.
+#[inline(always)]
+fn spread(value: u64) -> u64 {
+    let wide = value & 0x0fff_ffff | (value & 0x00ff_ffff_f000_0000) << 4;
+    let half = wide & 0x0000_3fff_0000_3fff | (wide & 0x0fff_c000_0fff_c000) << 2;
+    half & 0x007f_007f_007f_007f | (half & 0x3f80_3f80_3f80_3f80) << 1
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{close, open};
+    use super::{Room, close, open, varint, varint_word};
+
+    #[test]
+    fn varints_in_registers_are_those_of_the_wire() {
+        for bit in 0..64 {
+            for value in [1_u64 << bit, (1_u64 << bit) - 1, (1_u64 << bit) | 1, u64::MAX >> bit] {
+                let (mut expect, mut out) = (Vec::new(), vec![9]);
+                super::number(&mut expect, 0x28, value);
+                let mut room = Room::open(&mut out, 40);
+                room.long(0x28, value);
+                room.close();
+                assert_eq!(out[1..], expect, "{value}");
+                if let Ok(short) = u32::try_from(value) {
+                    let (bits, len) = varint_word(short);
+                    let mut expect = Vec::new();
+                    varint(&mut expect, value);
+                    assert_eq!((&bits.to_le_bytes()[..len], bits >> (8 * len)), (&expect[..], 0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn room_that_is_too_small_grows() {
+        for bytes in [0, 1, 17, 100] {
+            let mut out = vec![7; 3];
+            let mut room = Room::open(&mut out, bytes);
+            for n in 1..20 {
+                room.number(0x08, n << 20);
+                room.fixed(0x11, u64::from(n));
+            }
+            room.close();
+            let mut expect = vec![7; 3];
+            for n in 1..20_u64 {
+                super::number(&mut expect, 0x08, n << 20);
+                super::fixed(&mut expect, 0x11, n);
+            }
+            assert_eq!(out, expect);
+        }
+    }
 
     #[test]
     fn lengths_of_all_sizes_are_minimal_varints() {

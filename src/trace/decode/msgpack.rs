@@ -11,6 +11,30 @@ pub(super) struct Cursor<'a> {
     at: usize,
 }
 
+/// Bytes that are compared at once.
+const WINDOW: usize = 32;
+
+/// A short piece of msgpack that is likely to come again, such as a key with its marker: comparing two words with it is less work than
+/// reading a string and comparing that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    words: [u128; 2],
+    mask: [u128; 2],
+    len: usize,
+}
+
+impl Seen {
+    /// What is too long to be recognised: a marker that msgpack does not use, so where it is found the body is refused anyway.
+    const NEVER: Self = Self { words: [0xc1, 0], mask: [0xff, 0], len: 0 };
+}
+
+#[inline(always)]
+fn halves(window: &[u8; WINDOW]) -> [u128; 2] {
+    let (low, high) = window.split_at(WINDOW / 2);
+    let word = |half: &[u8]| half.first_chunk().copied().map_or(0, u128::from_le_bytes);
+    [word(low), word(high)]
+}
+
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
@@ -130,20 +154,16 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(super) fn text(&mut self) -> Fallible<Text> {
         let marker = self.peek()?;
-        let start = match marker {
-            0xa0..=0xbf => (self.at + 1, usize::from(marker & 0x1f)),
-            0xd9 => {
-                (self.at + 2, self.bytes.get(self.at + 1).map_or(usize::MAX, |len| (*len).into()))
-            }
-            _ => return self.long_text(marker),
-        };
-        self.take(start)
+        if marker & 0xe0 == 0xa0 {
+            return self.take((self.at + 1, usize::from(marker & 0x1f)));
+        }
+        self.long_text(marker)
     }
 
     #[inline(never)]
     fn long_text(&mut self, marker: u8) -> Fallible<Text> {
         let len = match marker {
-            0xc4 => self.u8()?,
+            0xd9 | 0xc4 => self.u8()?,
             0xda | 0xc5 => self.u16()?,
             0xdb | 0xc6 => self.u32()?,
             0xc0 => {
@@ -170,6 +190,39 @@ impl<'a> Cursor<'a> {
         }
         self.at = start + len;
         Ok(Text::place(start, len))
+    }
+
+    /// The next 32 bytes, where there are as many.
+    #[inline(always)]
+    fn window(&self) -> Option<&'a [u8; WINDOW]> {
+        self.bytes.get(self.at..)?.first_chunk::<WINDOW>()
+    }
+
+    /// What stood between `from` and here, to be recognised where it comes again.
+    pub(super) fn seen_since(&self, from: usize) -> Seen {
+        let seen = self.bytes.get(from..self.at).unwrap_or_default();
+        let (mut words, mut mask) = ([0; WINDOW], [0; WINDOW]);
+        let Some((words_of, mask_of)) = words.get_mut(..seen.len()).zip(mask.get_mut(..seen.len()))
+        else {
+            return Seen::NEVER;
+        };
+        words_of.copy_from_slice(seen);
+        mask_of.fill(0xff);
+        Seen { words: halves(&words), mask: halves(&mask), len: seen.len() }
+    }
+
+    /// Goes over what was seen before if it is here again.
+    #[inline(always)]
+    pub(super) fn skip_if(&mut self, seen: &Seen) -> bool {
+        let Some(window) = self.window() else { return false };
+        let here = halves(window);
+        let differs =
+            (here[0] ^ seen.words[0]) & seen.mask[0] | (here[1] ^ seen.words[1]) & seen.mask[1];
+        if differs != 0 {
+            return false;
+        }
+        self.at += seen.len;
+        true
     }
 
     /// The bytes of a text that this cursor gave out.
@@ -208,9 +261,27 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
+    /// The 8 bytes of a value that is written with this marker, if that is what comes next: how tracers write nearly all ids, times and metrics.
+    #[inline(always)]
+    fn word(&mut self, marker: u8) -> Option<u64> {
+        let &[first, ref word @ ..] = self.bytes.get(self.at..)?.first_chunk::<9>()?;
+        if first != marker {
+            return None;
+        }
+        self.at += 9;
+        Some(u64::from_be_bytes(*word))
+    }
+
     /// A 64-bit id: any integer, negative ones in two's complement.
-    #[inline]
+    #[inline(always)]
     pub(super) fn id(&mut self) -> Fallible<u64> {
+        match self.word(0xcf) {
+            Some(id) => Ok(id),
+            None => self.short_id(),
+        }
+    }
+
+    fn short_id(&mut self) -> Fallible<u64> {
         Ok(match self.integer("an id")? {
             Integer::Unsigned(n) => n,
             Integer::Signed(n) => n.cast_unsigned(),
@@ -218,8 +289,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// A time or duration in nanoseconds: any integer that fits, or a float.
-    #[inline]
+    #[inline(always)]
     pub(super) fn nanoseconds(&mut self) -> Fallible<i64> {
+        match self.word(0xd3) {
+            Some(time) => Ok(time.cast_signed()),
+            None => self.other_nanoseconds(),
+        }
+    }
+
+    fn other_nanoseconds(&mut self) -> Fallible<i64> {
         if let Some(float) = self.float_if_next()? {
             return self.rounded(float);
         }
@@ -249,6 +327,18 @@ impl<'a> Cursor<'a> {
         if fits { Ok(float as i64) } else { Err(self.range("a time")) }
     }
 
+    /// A flag that is an integer, such as `error`: whether it is not 0.
+    #[inline(always)]
+    pub(super) fn flag(&mut self) -> Fallible<bool> {
+        match self.bytes.get(self.at) {
+            Some(0x00..=0x01) => {
+                self.at += 1;
+                Ok(self.bytes[self.at - 1] == 1)
+            }
+            _ => Ok(self.i32()? != 0),
+        }
+    }
+
     /// A 32-bit integer.
     pub(super) fn i32(&mut self) -> Fallible<i32> {
         let fitted = match self.integer("an integer")? {
@@ -276,12 +366,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number as a double.
-    #[inline]
+    #[inline(always)]
+    pub(super) fn number(&mut self) -> Fallible<f64> {
+        match self.word(0xcb) {
+            Some(bits) => Ok(f64::from_bits(bits)),
+            None => self.other_number(),
+        }
+    }
+
     #[expect(
         clippy::cast_precision_loss,
         reason = "a metric is a double whatever it was written as"
     )]
-    pub(super) fn number(&mut self) -> Fallible<f64> {
+    fn other_number(&mut self) -> Fallible<f64> {
         if let Some(float) = self.float_if_next()? {
             return Ok(float);
         }

@@ -1,12 +1,11 @@
 //! v0.3 and v0.4: an array of chunks, each an array of spans, each a map with string keys.
 
-use super::msgpack::Cursor;
+use super::msgpack::{Cursor, Seen};
 use super::{Fallible, Form};
 use crate::trace::keys::{Class, Keys};
 use crate::trace::model::{
     Attribute, Body, Chunk, Event, EventValue, Link, Slice, Span, Text, Value,
 };
-use crate::trace::same::same;
 
 /// The fields of a span, in the order in which most tracers write them.
 const FIELDS: [&[u8]; 15] = [
@@ -35,12 +34,8 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
 /// Decodes a whole body that is said to have had another form, of which it is the transcription.
 pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     body.clear(form);
-    let mut decoder = Decoder {
-        cursor: Cursor::new(bytes),
-        keys,
-        order: [usize::MAX; FIELDS.len()],
-        last: Slice::default(),
-    };
+    let mut decoder =
+        Decoder { cursor: Cursor::new(bytes), keys, order: Vec::new(), guesses: Vec::new() };
     for _ in 0..decoder.cursor.array()? {
         let first = body.spans.len();
         for _ in 0..decoder.cursor.array()? {
@@ -57,18 +52,25 @@ pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) 
 struct Decoder<'a> {
     cursor: Cursor<'a>,
     keys: &'a Keys,
-    /// The field that stood at each position of the last span: tracers write all spans alike, so one comparison finds a field.
-    order: [usize; FIELDS.len()],
-    /// The attributes of the last span, for the same reason.
-    last: Slice,
+    /// The field that stood at each position of an earlier span: tracers write all spans alike, so one comparison finds a field.
+    order: Vec<(Seen, u8)>,
+    /// The key that stood at each position among the attributes, for the same reason.
+    guesses: Vec<(Seen, Text, Class)>,
 }
+
+/// Positions that are guessed: more than tracers write.
+const GUESSES_MAX: usize = 256;
 
 impl Decoder<'_> {
     fn span(&mut self, body: &mut Body) -> Fallible<Span> {
         let mut span = Span::default();
         let first = body.attributes.len();
         for position in 0..self.cursor.map()? {
-            match self.field(position)? {
+            let field = match self.order.get(position) {
+                Some((seen, field)) if self.cursor.skip_if(seen) => *field,
+                _ => self.field(position)?,
+            };
+            match field {
                 0 => span.service = self.cursor.text()?,
                 1 => span.name = self.cursor.text()?,
                 2 => span.resource = self.cursor.text()?,
@@ -77,7 +79,7 @@ impl Decoder<'_> {
                 5 => span.parent_id = self.cursor.id()?,
                 6 => span.start = self.cursor.nanoseconds()?,
                 7 => span.duration = self.cursor.nanoseconds()?,
-                8 => span.error = self.cursor.i32()? != 0,
+                8 => span.error = self.cursor.flag()?,
                 9 => self.meta(body, first)?,
                 10 => self.metrics(body, first)?,
                 11 => span.kind = self.cursor.text()?,
@@ -88,23 +90,18 @@ impl Decoder<'_> {
             }
         }
         span.attributes = Slice::new(first, body.attributes.len());
-        self.last = span.attributes;
         Ok(span)
     }
 
-    /// Reads a field's name and gives its number in [`FIELDS`].
-    #[inline]
-    fn field(&mut self, position: usize) -> Fallible<usize> {
+    /// Reads a field's name and gives its number in [`FIELDS`], or [`u8::MAX`].
+    #[inline(never)]
+    fn field(&mut self, position: usize) -> Fallible<u8> {
+        let from = self.cursor.at();
         let text = self.cursor.text()?;
         let name = self.cursor.bytes_of(text);
-        let guess = self.order.get(position).copied().unwrap_or(usize::MAX);
-        if FIELDS.get(guess).is_some_and(|field| same(field, name)) {
-            return Ok(guess);
-        }
-        let found = FIELDS.iter().position(|field| *field == name).unwrap_or(usize::MAX);
-        if let Some(slot) = self.order.get_mut(position) {
-            *slot = found;
-        }
+        let found = FIELDS.iter().position(|field| *field == name);
+        let found = found.and_then(|field| u8::try_from(field).ok()).unwrap_or(u8::MAX);
+        remember(&mut self.order, position, (self.cursor.seen_since(from), found));
         Ok(found)
     }
 
@@ -113,7 +110,7 @@ impl Decoder<'_> {
             return Ok(());
         }
         for _ in 0..self.cursor.map()? {
-            let (key, class) = self.key(body, first)?;
+            let (key, class) = self.key(body.attributes.len() - first)?;
             let value = Value::Text(self.cursor.text()?);
             body.attributes.push(Attribute { key, class, value });
         }
@@ -125,7 +122,7 @@ impl Decoder<'_> {
             return Ok(());
         }
         for _ in 0..self.cursor.map()? {
-            let (key, class) = self.key(body, first)?;
+            let (key, class) = self.key(body.attributes.len() - first)?;
             let value = Value::Number(self.cursor.number()?);
             body.attributes.push(Attribute { key, class, value });
         }
@@ -134,25 +131,29 @@ impl Decoder<'_> {
 
     fn meta_struct(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
         for _ in 0..self.cursor.map()? {
-            let (key, class) = self.key(body, first)?;
+            let (key, class) = self.key(body.attributes.len() - first)?;
             let value = Value::Bytes(self.cursor.bin()?);
             body.attributes.push(Attribute { key, class, value });
         }
         Ok(())
     }
 
-    /// Reads a key. The guess is that it is the one that stood at the same position of the last span.
-    #[inline]
-    fn key(&mut self, body: &Body, first: usize) -> Fallible<(Text, Class)> {
-        let key = self.cursor.text()?;
-        let bytes = self.cursor.bytes_of(key);
-        let guess = self.last.range().start + (body.attributes.len() - first);
-        if let Some(guess) = body.attributes.get(guess).filter(|_| guess < self.last.range().end)
-            && same(self.cursor.bytes_of(guess.key), bytes)
-        {
-            return Ok((guess.key, guess.class));
+    /// Reads a key. The guess is that it is the one that stood at the same position of an earlier span.
+    #[inline(always)]
+    fn key(&mut self, position: usize) -> Fallible<(Text, Class)> {
+        match self.guesses.get(position) {
+            Some((seen, key, class)) if self.cursor.skip_if(seen) => Ok((*key, *class)),
+            _ => self.other_key(position),
         }
-        Ok((key, self.keys.class(bytes)))
+    }
+
+    #[inline(never)]
+    fn other_key(&mut self, position: usize) -> Fallible<(Text, Class)> {
+        let from = self.cursor.at();
+        let key = self.cursor.text()?;
+        let class = self.keys.class(self.cursor.bytes_of(key));
+        remember(&mut self.guesses, position, (self.cursor.seen_since(from), key, class));
+        Ok((key, class))
     }
 
     fn links(&mut self, body: &mut Body) -> Fallible<Slice> {
@@ -272,5 +273,14 @@ impl Decoder<'_> {
             }
         }
         Ok(Slice::new(first, body.array_values.len()))
+    }
+}
+
+/// Puts a guess at its position; positions come one after the other.
+fn remember<T>(guesses: &mut Vec<T>, position: usize, guess: T) {
+    if let Some(slot) = guesses.get_mut(position) {
+        *slot = guess;
+    } else if position == guesses.len() && position < GUESSES_MAX {
+        guesses.push(guess);
     }
 }
