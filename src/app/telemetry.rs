@@ -48,6 +48,7 @@ const STACK_BYTES: usize = 512 * 1024;
 impl Telemetry {
     /// Starts the thread. Where that fails the app runs on without telemetry, and a line says so.
     pub(super) fn start(plan: Plan) -> Self {
+        log::report_panics();
         let ledger = Arc::new(Ledger::default());
         let hurry = Arc::new(Notify::new());
         let (stop, stopping) = watch::channel(None);
@@ -112,8 +113,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         tracing::warn!("{complaint}");
     }
     let ledger = &inner.ledger;
-    let viewer = viewer(&settings)?;
-    let (tap, viewer): (Option<Tap>, _) = match viewer {
+    let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
         Some((tap, viewer)) => (Some(Box::new(move |spans| tap.chunk(spans))), Some(viewer)),
         None => (None, None),
     };
@@ -149,20 +149,22 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
 }
 
 /// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.
-fn viewer(settings: &Settings) -> io::Result<Option<(view::Tap, view::Viewer)>> {
-    let has_key = settings.relay.api_key.is_some();
-    if settings.view {
-        return view::start().map(Some);
-    }
-    if has_key {
-        return Ok(None);
-    }
-    if log::is_terminal() {
+fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
+    if !settings.view {
+        if settings.relay.api_key.is_some() {
+            return None;
+        }
+        if !log::is_terminal() {
+            tracing::warn!("No DD_API_KEY: nothing is sent. --view shows traces here.");
+            return None;
+        }
         tracing::warn!("No DD_API_KEY: traces are shown here instead of being sent.");
-        return view::start().map(Some);
     }
-    tracing::warn!("No DD_API_KEY: nothing is sent. --view shows traces here.");
-    Ok(None)
+    let started = view::start();
+    if let Err(error) = &started {
+        tracing::error!("No thread for the view ({error}): traces are not shown.");
+    }
+    started.ok()
 }
 
 /// Asks the pipeline for what is due, and for everything when there is a hurry.

@@ -1,6 +1,7 @@
 //! What we say ourselves: one line per event on stderr, as `pillion: <message> key=value`. Nothing in here ever waits for stderr: a line that
 //! would block is skipped and counted.
 
+mod fault;
 mod stderr;
 mod subscriber;
 mod text;
@@ -10,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::ledger::Ledger;
 
+pub use fault::report_panics;
 pub use stderr::{colour, columns, is_terminal, write_all};
 pub use text::escape;
 

@@ -170,7 +170,7 @@ fn counts(span_kind: &str, key: &str) -> bool {
 }
 
 fn join(key: &str, value: &str) -> String {
-    format!("{key}:{value}")
+    [key, ":", value].concat()
 }
 
 /// Appends tags to a list in ascending order.
