@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures everything that BENCHMARKS.md says and puts the tables into it.
-# usage: bash benches/run.sh [--quick]     needs: cargo with the musl target, gcc; for the peers: go, pip, and tini (apt-get install tini)
+# usage: bash benches/run.sh [--quick]     needs: cargo, gcc; for the peers: go, pip, and tini (apt-get install tini)
 #
 # Run it on a machine that does nothing else: the load, pillion and the intake's stand-in share its CPUs.
 # Without Go or pip the peer that needs it is left out; --quick runs each load for 3 s instead of 10.
@@ -9,13 +9,19 @@ cd "$(dirname "$0")/.."
 
 seconds=10
 [ "${1:-}" != --quick ] || seconds=3
-target=x86_64-unknown-linux-musl
 peers=target/peers
 mkdir -p "$peers"
 
-echo "building pillion, static"
+# The static binary: with musl where its standard library is there, else with glibc.
+target=x86_64-unknown-linux-musl
 rustup target add "$target" >/dev/null 2>&1 || true
-cargo build --release --target "$target"
+if [ -e "$(rustc --print target-libdir --target "$target")" ]; then
+    cargo build --release --locked --bin pillion --target "$target"
+else
+    target=x86_64-unknown-linux-gnu
+    cargo static --locked
+fi
+echo "built pillion, static, for $target"
 programs=("pillion=target/$target/release/pillion")
 
 if command -v go >/dev/null; then

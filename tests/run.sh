@@ -6,6 +6,10 @@
 # As root on Debian or Ubuntu it installs what is missing. What can't be had is skipped with a line that says so; a failure is an exit code.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+# What starts this may ignore signals (nohup, a job in the background), and tests of signals would inherit that.
+if [ -z "${PILLION_TESTS_RESET:-}" ] && env --default-signal true 2>/dev/null; then
+    PILLION_TESTS_RESET=1 exec env --default-signal bash tests/run.sh "$@"
+fi
 source tests/real/cache.sh
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 
