@@ -239,7 +239,7 @@ mod tests {
             out.resize(out.len() + len, 7);
             close(&mut out, field);
             let mut expect = vec![9, 0x22];
-            super::varint(&mut expect, len as u64);
+            varint(&mut expect, len as u64);
             expect.resize(expect.len() + len, 7);
             assert!(out == expect, "{len}");
         }
