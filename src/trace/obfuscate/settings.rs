@@ -21,6 +21,10 @@ pub struct Settings {
     pub valkey: Redis,
     /// The tag `error.stack` becomes `?`, which is the work of a replace rule.
     pub remove_stack_traces: bool,
+    /// Execution plans of databases are hidden, which `/info` tells: no span carries any.
+    pub sql_exec_plan: bool,
+    /// The same for their costs and estimates.
+    pub sql_exec_plan_normalise: bool,
 }
 
 /// Settings of one kind of JSON.
