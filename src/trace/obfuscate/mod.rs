@@ -6,6 +6,7 @@
 //! behaviour, observed with 7.85.2 (spec: trace-agent 7).
 
 pub mod cards;
+pub mod hosts;
 pub mod json;
 pub mod memcached;
 pub mod redis;
