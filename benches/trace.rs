@@ -27,6 +27,7 @@ fn settings() -> Settings {
         stats_disabled: std::env::args().any(|arg| arg == "--no-stats"),
         component_to_name: false,
         big_resource: false,
+        obfuscation: Default::default(),
         flush_interval: Duration::from_secs(3),
         sending: true,
     }

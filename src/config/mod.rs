@@ -3,6 +3,7 @@
 
 mod env;
 pub mod keys;
+pub mod obfuscation;
 mod parse;
 mod problem;
 mod read;

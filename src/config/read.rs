@@ -59,7 +59,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     (settings, reader.problems)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     env: &'a Env,
     problems: Vec<Problem>,
 }
@@ -78,7 +78,12 @@ impl Reader<'_> {
     }
 
     /// The same with the default in place of nothing.
-    fn take<T>(&mut self, key: &Key, default: T, read: impl FnOnce(&str) -> Result<T, Wrong>) -> T {
+    pub(super) fn take<T>(
+        &mut self,
+        key: &Key,
+        default: T,
+        read: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> T {
         self.optional(key, read).unwrap_or(default)
     }
 
@@ -181,6 +186,7 @@ impl Reader<'_> {
             sending,
             span_tags,
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
+            obfuscation: self.obfuscation(),
         }
     }
 

@@ -8,6 +8,7 @@ use hyper::header::HeaderValue;
 use ring::digest;
 use serde::{Serialize, Serializer};
 
+use crate::intake::obfuscation::{self, Obfuscation};
 use crate::intake::{Settings, route};
 use crate::pipeline;
 use crate::trace::stats;
@@ -37,6 +38,7 @@ struct Document<'a> {
     config: Config<'a>,
     peer_tags: Vec<String>,
     span_kinds_stats_computed: &'a [&'a str],
+    obfuscation_version: u32,
     filter_tags: Filters,
     filter_tags_regex: Filters,
     /// Not a key of the agent's. Unknown keys are skipped by every tracer.
@@ -54,6 +56,7 @@ struct Config<'a> {
     receiver_timeout: u64,
     max_request_bytes: usize,
     analyzed_spans_by_service: BTreeMap<&'a str, f64>,
+    obfuscation: Obfuscation<'a>,
 }
 
 /// Filters that a tracer should apply before it computes stats: there are none.
@@ -100,6 +103,7 @@ impl Info {
                 receiver_timeout: intake.receive_timeout.as_secs(),
                 max_request_bytes: intake.body_bytes_max,
                 analyzed_spans_by_service: BTreeMap::new(),
+                obfuscation: Obfuscation::from(&pipeline.obfuscation),
             },
             peer_tags: if pipeline.peer_tags_aggregation {
                 stats::peer_tag_keys(&pipeline.peer_tags)
@@ -107,6 +111,7 @@ impl Info {
                 Vec::new()
             },
             span_kinds_stats_computed: span_kinds,
+            obfuscation_version: obfuscation::VERSION,
             filter_tags: Filters {},
             filter_tags_regex: Filters {},
             agent_implementation: version::OWN,
@@ -165,6 +170,7 @@ mod tests {
             stats_disabled: false,
             component_to_name: false,
             big_resource: false,
+            obfuscation: Default::default(),
             flush_interval: Duration::from_secs(1),
             sending: true,
         };
@@ -186,6 +192,7 @@ mod tests {
             "config",
             "peer_tags",
             "span_kinds_stats_computed",
+            "obfuscation_version",
             "filter_tags",
             "filter_tags_regex",
             "agent_implementation",
@@ -209,6 +216,54 @@ mod tests {
             (&config["connection_limit"], &config["receiver_timeout"]),
             (&2000.into(), &5.into())
         );
+    }
+
+    #[test]
+    fn what_is_hidden_is_told_as_the_agent_tells_it() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/golden/0112-info-and-methods/expected.json"
+        );
+        let expected: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let replies = expected["replies"].as_array().unwrap();
+        let theirs = replies.iter().find_map(|reply| {
+            let (_, rest) = reply["body"].as_str()?.split_once("\t\t\"obfuscation\": {")?;
+            Some(rest.split_once("\n\t\t}")?.0.to_owned())
+        });
+        let ours = text(|_| {});
+        let (_, ours) = ours.split_once("\t\t\"obfuscation\": {").unwrap();
+        assert_eq!(ours.split_once("\n\t\t}").unwrap().0, theirs.unwrap());
+        assert_eq!(document(|_| {})["obfuscation_version"], 1);
+    }
+
+    #[test]
+    fn what_is_hidden_follows_its_settings() {
+        let document = document(|settings| {
+            let hidden = &mut settings.obfuscation;
+            hidden.mongodb.enabled = false;
+            hidden.opensearch.keep_values = vec!["k".to_owned()];
+            hidden.credit_cards.keep_values = vec!["order".to_owned()];
+            hidden.http.remove_paths_with_digits = true;
+            hidden.valkey.remove_all_args = true;
+            hidden.memcached.keep_command = true;
+            hidden.remove_stack_traces = true;
+        });
+        let told = &document["config"]["obfuscation"];
+        for (pointer, expect) in [
+            ("/mongo", false.into()),
+            ("/mongodb/enabled", false.into()),
+            ("/elastic_search", true.into()),
+            ("/opensearch/keep_keys", serde_json::json!(["k"])),
+            ("/credit_cards/keep_values", serde_json::json!(["order"])),
+            ("/http/remove_path_digits", true.into()),
+            ("/redis/remove_all_args", false.into()),
+            ("/valkey/remove_all_args", true.into()),
+            ("/memcached/keep_command", true.into()),
+            ("/remove_stack_traces", true.into()),
+        ] {
+            assert_eq!(told.pointer(pointer), Some(&expect), "{pointer}");
+        }
     }
 
     #[test]

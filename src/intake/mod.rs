@@ -13,6 +13,7 @@ mod drain;
 mod headers;
 mod info;
 mod listen;
+mod obfuscation;
 mod room;
 mod route;
 mod serve;

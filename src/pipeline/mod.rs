@@ -22,7 +22,7 @@ use crate::trace::model::Body;
 use crate::trace::payload::{Agent, Batch};
 use crate::trace::sample::{NoPriority, Priority, Reply};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
-use crate::trace::{Tracer, chunk, normalise};
+use crate::trace::{Tracer, chunk, normalise, obfuscate};
 use crate::{version, view};
 
 /// What the pipeline does to traces.
@@ -52,6 +52,8 @@ pub struct Settings {
     pub component_to_name: bool,
     /// `DD_APM_FEATURES` has `big_resource`: resources of 15,000 bytes instead of 5,000.
     pub big_resource: bool,
+    /// `DD_APM_OBFUSCATION_*`: what is hidden.
+    pub obfuscation: obfuscate::Settings,
     /// How long a batch that is not full waits.
     pub flush_interval: Duration,
     /// Whether anything is sent: there is an API key. Without one nothing is sampled out, every rate is 1 and `client_drop_p0s` is false.

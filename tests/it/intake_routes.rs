@@ -52,10 +52,8 @@ fn info_is_honest_and_every_other_answer_has_its_hash() {
     assert_eq!(document["config"]["receiver_port"], intake.address.port());
     assert_eq!(document["config"]["max_request_bytes"], 26_214_400);
     assert_eq!(document["config"]["default_env"], "none");
-    assert!(
-        document["config"].get("obfuscation").is_none()
-            && document.get("obfuscation_version").is_none()
-    );
+    assert_eq!(document["config"]["obfuscation"]["redis"]["enabled"], true);
+    assert_eq!(document["obfuscation_version"], 1);
     assert!(document["peer_tags"].as_array().unwrap().iter().any(|tag| tag == "db.instance"));
     assert!(document["agent_implementation"].as_str().unwrap().starts_with("pillion-"));
 

@@ -1,7 +1,8 @@
 //! What stats are counted under: the payload (where the tracer runs) and the group (what the span does).
 
-use super::peer_tags::{BASE_SERVICE, quantise};
+use super::peer_tags::BASE_SERVICE;
 use super::table::{Draft, Key};
+use crate::trace::obfuscate::hosts;
 
 /// The texts of a payload key, by place.
 pub(super) mod payload {
@@ -139,7 +140,7 @@ impl GroupKey<'_> {
             .iter()
             .filter(|(key, value)| !value.is_empty() && counts(self.span_kind, key));
         draft.write(|all| {
-            write_tags(all, peer_tags.map(|&(key, value)| join(key, &quantise(value))))
+            write_tags(all, peer_tags.map(|&(key, value)| join(key, &hosts::quantise(value))))
         });
         let metric_tags = self.metric_tags.iter().filter(|(_, value)| !value.is_empty());
         draft.write(|all| {

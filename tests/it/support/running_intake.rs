@@ -165,6 +165,7 @@ fn settings() -> pipeline::Settings {
         stats_disabled: false,
         component_to_name: false,
         big_resource: false,
+        obfuscation: Default::default(),
         flush_interval: Duration::from_secs(1),
         sending: false,
     }

@@ -1,0 +1,307 @@
+//! The settings of what is hidden: their variables, and how they are read.
+
+use super::keys::Key;
+use super::parse;
+use super::read::Reader;
+use crate::trace::obfuscate::{Settings, settings};
+
+/// All of them in the order of the README.
+pub const KEYS: &[&Key] = &[
+    &CARDS,
+    &CARDS_LUHN,
+    &CARDS_KEEP,
+    &URL_QUERY,
+    &URL_DIGITS,
+    &REDIS,
+    &REDIS_ARGS,
+    &VALKEY,
+    &VALKEY_ARGS,
+    &MEMCACHED,
+    &MEMCACHED_COMMAND,
+    &MONGODB,
+    &MONGODB_KEEP,
+    &MONGODB_SQL,
+    &ELASTICSEARCH,
+    &ELASTICSEARCH_KEEP,
+    &ELASTICSEARCH_SQL,
+    &OPENSEARCH,
+    &OPENSEARCH_KEEP,
+    &OPENSEARCH_SQL,
+    &STACKS,
+    &PLANS,
+    &PLANS_NORMALISED,
+];
+
+/// Card numbers.
+pub const CARDS: Key = Key {
+    names: &["DD_APM_OBFUSCATION_CREDIT_CARDS_ENABLED"],
+    default: "true",
+    meaning: "A tag that is nothing but a card number becomes `?`.",
+};
+/// The check digit of card numbers.
+pub const CARDS_LUHN: Key = Key {
+    names: &["DD_APM_OBFUSCATION_CREDIT_CARDS_LUHN"],
+    default: "false",
+    meaning: "Only where the check digit is right. For apps whose own long numbers look like cards.",
+};
+/// Tags without card numbers.
+pub const CARDS_KEEP: Key = Key {
+    names: &["DD_APM_OBFUSCATION_CREDIT_CARDS_KEEP_VALUES"],
+    default: "[]",
+    meaning: "Tags that never hold card numbers, as a JSON array or between commas.",
+};
+/// Query strings.
+pub const URL_QUERY: Key = Key {
+    names: &["DD_APM_OBFUSCATION_HTTP_REMOVE_QUERY_STRING"],
+    default: "false",
+    meaning: "The query string of `http.url` goes. A user and password in it go in any case.",
+};
+/// Digits in paths.
+pub const URL_DIGITS: Key = Key {
+    names: &["DD_APM_OBFUSCATION_HTTP_REMOVE_PATHS_WITH_DIGITS"],
+    default: "false",
+    meaning: "Segments of the path of `http.url` with a digit in them become `?`.",
+};
+/// Redis commands.
+pub const REDIS: Key = Key {
+    names: &["DD_APM_OBFUSCATION_REDIS_ENABLED"],
+    default: "true",
+    meaning: "Values in `redis.raw_command` become `?`. The resource names the commands alone in any case.",
+};
+/// All arguments of Redis commands.
+pub const REDIS_ARGS: Key = Key {
+    names: &["DD_APM_OBFUSCATION_REDIS_REMOVE_ALL_ARGS"],
+    default: "false",
+    meaning: "All arguments become one `?`, keys included.",
+};
+/// Valkey commands.
+pub const VALKEY: Key = Key {
+    names: &["DD_APM_OBFUSCATION_VALKEY_ENABLED"],
+    default: "true",
+    meaning: "The same for `valkey.raw_command`.",
+};
+/// All arguments of Valkey commands.
+pub const VALKEY_ARGS: Key = Key {
+    names: &["DD_APM_OBFUSCATION_VALKEY_REMOVE_ALL_ARGS"],
+    default: "false",
+    meaning: "The same for Valkey.",
+};
+/// Memcached commands.
+pub const MEMCACHED: Key = Key {
+    names: &["DD_APM_OBFUSCATION_MEMCACHED_ENABLED"],
+    default: "true",
+    meaning: "`memcached.command` is emptied.",
+};
+/// The first line of Memcached commands.
+pub const MEMCACHED_COMMAND: Key = Key {
+    names: &["DD_APM_OBFUSCATION_MEMCACHED_KEEP_COMMAND"],
+    default: "false",
+    meaning: "Its first line, the command with its keys, stays.",
+};
+/// MongoDB queries.
+pub const MONGODB: Key = Key {
+    names: &["DD_APM_OBFUSCATION_MONGODB_ENABLED"],
+    default: "true",
+    meaning: "Values in the JSON of `mongodb.query` become `?`.",
+};
+/// Values of MongoDB queries that stay.
+pub const MONGODB_KEEP: Key = Key {
+    names: &["DD_APM_OBFUSCATION_MONGODB_KEEP_VALUES"],
+    default: "[]",
+    meaning: "Keys whose values stay, with all that is in them, as a JSON array or between commas.",
+};
+/// SQL in MongoDB queries.
+pub const MONGODB_SQL: Key = Key {
+    names: &["DD_APM_OBFUSCATION_MONGODB_OBFUSCATE_SQL_VALUES"],
+    default: "[]",
+    meaning: "Keys whose values are SQL, of which only the values are hidden.",
+};
+/// Elasticsearch queries.
+pub const ELASTICSEARCH: Key = Key {
+    names: &["DD_APM_OBFUSCATION_ELASTICSEARCH_ENABLED"],
+    default: "true",
+    meaning: "Values in the JSON of `elasticsearch.body` become `?`.",
+};
+/// Values of Elasticsearch queries that stay.
+pub const ELASTICSEARCH_KEEP: Key = Key {
+    names: &["DD_APM_OBFUSCATION_ELASTICSEARCH_KEEP_VALUES"],
+    default: "[]",
+    meaning: "As for MongoDB.",
+};
+/// SQL in Elasticsearch queries.
+pub const ELASTICSEARCH_SQL: Key = Key {
+    names: &["DD_APM_OBFUSCATION_ELASTICSEARCH_OBFUSCATE_SQL_VALUES"],
+    default: "[]",
+    meaning: "As for MongoDB.",
+};
+/// OpenSearch queries.
+pub const OPENSEARCH: Key = Key {
+    names: &["DD_APM_OBFUSCATION_OPENSEARCH_ENABLED"],
+    default: "true",
+    meaning: "Values in the JSON of `opensearch.body` become `?`.",
+};
+/// Values of OpenSearch queries that stay.
+pub const OPENSEARCH_KEEP: Key = Key {
+    names: &["DD_APM_OBFUSCATION_OPENSEARCH_KEEP_VALUES"],
+    default: "[]",
+    meaning: "As for MongoDB.",
+};
+/// SQL in OpenSearch queries.
+pub const OPENSEARCH_SQL: Key = Key {
+    names: &["DD_APM_OBFUSCATION_OPENSEARCH_OBFUSCATE_SQL_VALUES"],
+    default: "[]",
+    meaning: "As for MongoDB.",
+};
+/// Stack traces.
+pub const STACKS: Key = Key {
+    names: &["DD_APM_OBFUSCATION_REMOVE_STACK_TRACES"],
+    default: "false",
+    meaning: "`error.stack` becomes `?`.",
+};
+/// Execution plans.
+pub const PLANS: Key = Key {
+    names: &["DD_APM_OBFUSCATION_SQL_EXEC_PLAN_ENABLED"],
+    default: "false",
+    meaning: "Told to tracers in `/info`. No span carries execution plans, so nothing else follows from it, nor does it in Datadog's agent.",
+};
+/// Execution plans without estimates.
+pub const PLANS_NORMALISED: Key = Key {
+    names: &["DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_ENABLED"],
+    default: "false",
+    meaning: "The same.",
+};
+
+impl Reader<'_> {
+    /// What is hidden, as the agent has it where nothing is set.
+    pub(super) fn obfuscation(&mut self) -> Settings {
+        Settings {
+            credit_cards: settings::Cards {
+                enabled: self.take(&CARDS, true, parse::boolean),
+                luhn: self.take(&CARDS_LUHN, false, parse::boolean),
+                keep_values: self.take(&CARDS_KEEP, Vec::new(), parse::list),
+            },
+            elasticsearch: self.json(&ELASTICSEARCH, &ELASTICSEARCH_KEEP, &ELASTICSEARCH_SQL),
+            opensearch: self.json(&OPENSEARCH, &OPENSEARCH_KEEP, &OPENSEARCH_SQL),
+            mongodb: self.json(&MONGODB, &MONGODB_KEEP, &MONGODB_SQL),
+            http: settings::Url {
+                remove_query_string: self.take(&URL_QUERY, false, parse::boolean),
+                remove_paths_with_digits: self.take(&URL_DIGITS, false, parse::boolean),
+            },
+            memcached: settings::Memcached {
+                enabled: self.take(&MEMCACHED, true, parse::boolean),
+                keep_command: self.take(&MEMCACHED_COMMAND, false, parse::boolean),
+            },
+            redis: self.redis(&REDIS, &REDIS_ARGS),
+            valkey: self.redis(&VALKEY, &VALKEY_ARGS),
+            remove_stack_traces: self.take(&STACKS, false, parse::boolean),
+            sql_exec_plan: self.take(&PLANS, false, parse::boolean),
+            sql_exec_plan_normalise: self.take(&PLANS_NORMALISED, false, parse::boolean),
+        }
+    }
+
+    fn json(&mut self, enabled: &Key, keep: &Key, sql: &Key) -> settings::Json {
+        settings::Json {
+            enabled: self.take(enabled, true, parse::boolean),
+            keep_values: self.take(keep, Vec::new(), parse::list),
+            obfuscate_sql_values: self.take(sql, Vec::new(), parse::list),
+        }
+    }
+
+    fn redis(&mut self, enabled: &Key, remove_all_args: &Key) -> settings::Redis {
+        settings::Redis {
+            enabled: self.take(enabled, true, parse::boolean),
+            remove_all_args: self.take(remove_all_args, false, parse::boolean),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Env, Mode, read};
+    use super::{KEYS, Settings};
+
+    const LIST: &str = "[\"a\", \"b c\"]";
+
+    fn list() -> Vec<String> {
+        vec!["a".to_owned(), "b c".to_owned()]
+    }
+
+    fn of(pairs: &[(&str, &str)]) -> Settings {
+        let (settings, problems) = read(&Env::of(pairs), Mode::Wrapper);
+        assert!(problems.is_empty(), "{problems:?}");
+        settings.pipeline.obfuscation
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_code() {
+        assert_eq!(of(&[]), Settings::default());
+    }
+
+    #[test]
+    fn every_variable_changes_what_it_is_named_after() {
+        let of_one =
+            |name: &str, value: &str| of(&[(&format!("DD_APM_OBFUSCATION_{name}"), value)]);
+        let changed = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings
+        };
+        let cases: [(&str, &str, Settings); 23] = [
+            ("CREDIT_CARDS_ENABLED", "false", changed(|s| s.credit_cards.enabled = false)),
+            ("CREDIT_CARDS_LUHN", "true", changed(|s| s.credit_cards.luhn = true)),
+            ("HTTP_REMOVE_QUERY_STRING", "1", changed(|s| s.http.remove_query_string = true)),
+            (
+                "HTTP_REMOVE_PATHS_WITH_DIGITS",
+                "True",
+                changed(|s| s.http.remove_paths_with_digits = true),
+            ),
+            ("REDIS_ENABLED", "false", changed(|s| s.redis.enabled = false)),
+            ("REDIS_REMOVE_ALL_ARGS", "true", changed(|s| s.redis.remove_all_args = true)),
+            ("VALKEY_ENABLED", "false", changed(|s| s.valkey.enabled = false)),
+            ("VALKEY_REMOVE_ALL_ARGS", "true", changed(|s| s.valkey.remove_all_args = true)),
+            ("MEMCACHED_ENABLED", "false", changed(|s| s.memcached.enabled = false)),
+            ("MEMCACHED_KEEP_COMMAND", "true", changed(|s| s.memcached.keep_command = true)),
+            ("MONGODB_ENABLED", "false", changed(|s| s.mongodb.enabled = false)),
+            ("ELASTICSEARCH_ENABLED", "false", changed(|s| s.elasticsearch.enabled = false)),
+            ("OPENSEARCH_ENABLED", "false", changed(|s| s.opensearch.enabled = false)),
+            ("REMOVE_STACK_TRACES", "true", changed(|s| s.remove_stack_traces = true)),
+            ("SQL_EXEC_PLAN_ENABLED", "true", changed(|s| s.sql_exec_plan = true)),
+            (
+                "SQL_EXEC_PLAN_NORMALIZE_ENABLED",
+                "true",
+                changed(|s| s.sql_exec_plan_normalise = true),
+            ),
+            ("CREDIT_CARDS_KEEP_VALUES", LIST, changed(|s| s.credit_cards.keep_values = list())),
+            ("MONGODB_KEEP_VALUES", LIST, changed(|s| s.mongodb.keep_values = list())),
+            (
+                "MONGODB_OBFUSCATE_SQL_VALUES",
+                LIST,
+                changed(|s| s.mongodb.obfuscate_sql_values = list()),
+            ),
+            ("ELASTICSEARCH_KEEP_VALUES", LIST, changed(|s| s.elasticsearch.keep_values = list())),
+            (
+                "ELASTICSEARCH_OBFUSCATE_SQL_VALUES",
+                LIST,
+                changed(|s| s.elasticsearch.obfuscate_sql_values = list()),
+            ),
+            ("OPENSEARCH_KEEP_VALUES", LIST, changed(|s| s.opensearch.keep_values = list())),
+            (
+                "OPENSEARCH_OBFUSCATE_SQL_VALUES",
+                LIST,
+                changed(|s| s.opensearch.obfuscate_sql_values = list()),
+            ),
+        ];
+        assert_eq!(cases.len(), KEYS.len());
+        for (name, value, expect) in cases {
+            assert_eq!(of_one(name, value), expect, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn lists_may_be_words_too() {
+        let keep =
+            |text| of(&[("DD_APM_OBFUSCATION_MONGODB_KEEP_VALUES", text)]).mongodb.keep_values;
+        assert_eq!(keep("a b"), ["a", "b"]);
+        assert_eq!(keep("a, b"), ["a", "b"]);
+    }
+}
