@@ -28,6 +28,8 @@ fn settings() -> Settings {
         component_to_name: false,
         big_resource: false,
         obfuscation: Default::default(),
+        filters: Default::default(),
+        replace: Vec::new(),
         flush_interval: Duration::from_secs(3),
         sending: true,
     }

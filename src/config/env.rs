@@ -62,6 +62,15 @@ impl Env {
         })
     }
 
+    /// The same with the quotes, for values in which they have a meaning.
+    pub(super) fn whole(&self, key: &Key) -> Option<(&'static str, Cow<'_, str>)> {
+        key.names.iter().find_map(|&name| {
+            let value = self.raw(name)?.to_string_lossy();
+            let value: Cow<'_, str> = Cow::Owned(value.trim().to_owned());
+            (!value.is_empty()).then_some((name, value))
+        })
+    }
+
     /// The names that have a value other than "off", in any of its spellings.
     pub(super) fn names_set(&self) -> impl Iterator<Item = &str> {
         let is_set = |(_, value): &&(String, OsString)| {

@@ -2,6 +2,7 @@
 //! and each subsystem owns the `Settings` that it gets from here. A bad value is a [`Problem`] to report and never stops anything.
 
 mod env;
+pub mod filtering;
 pub mod keys;
 pub mod obfuscation;
 mod parse;

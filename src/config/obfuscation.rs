@@ -3,10 +3,14 @@
 use super::keys::Key;
 use super::parse;
 use super::read::Reader;
+use crate::trace::obfuscate::sql::{self, Mode};
 use crate::trace::obfuscate::{Settings, settings};
 
 /// All of them in the order of the README.
 pub const KEYS: &[&Key] = &[
+    &SQL_MODE,
+    &CACHE,
+    &CACHE_BYTES,
     &CARDS,
     &CARDS_LUHN,
     &CARDS_KEEP,
@@ -32,6 +36,25 @@ pub const KEYS: &[&Key] = &[
     &PLANS_NORMALISED,
 ];
 
+/// The mode of SQL.
+pub const SQL_MODE: Key = Key {
+    names: &["DD_APM_SQL_OBFUSCATION_MODE"],
+    default: "",
+    meaning: "How SQL is treated. Unset: values become `?` and the text is made regular. `obfuscate_only`: values become `?`, the rest stays as it \
+              is. `obfuscate_and_normalize`: both, by newer rules that know dialects (`db.type`). `normalize_only`: values stay in clear.",
+};
+/// The cache for SQL.
+pub const CACHE: Key = Key {
+    names: &["DD_APM_OBFUSCATION_CACHE_ENABLED"],
+    default: "true",
+    meaning: "Keep results for SQL texts that come again.",
+};
+/// Its size.
+pub const CACHE_BYTES: Key = Key {
+    names: &["DD_APM_OBFUSCATION_CACHE_MAX_SIZE"],
+    default: "5000000",
+    meaning: "Memory for those results, as bytes or with `KiB`, `MiB`.",
+};
 /// Card numbers.
 pub const CARDS: Key = Key {
     names: &["DD_APM_OBFUSCATION_CREDIT_CARDS_ENABLED"],
@@ -173,8 +196,12 @@ pub const PLANS_NORMALISED: Key = Key {
 
 impl Reader<'_> {
     /// What is hidden, as the agent has it where nothing is set.
-    pub(super) fn obfuscation(&mut self) -> Settings {
+    pub(super) fn obfuscation(&mut self, features: &[String]) -> Settings {
+        let cache_bytes = self.take(&CACHE_BYTES, settings::CACHE_BYTES, parse::bytes);
+        let is_cached = self.take(&CACHE, true, parse::boolean);
         Settings {
+            sql: self.sql(features),
+            cache_bytes: if is_cached { cache_bytes } else { 0 },
             credit_cards: settings::Cards {
                 enabled: self.take(&CARDS, true, parse::boolean),
                 luhn: self.take(&CARDS_LUHN, false, parse::boolean),
@@ -199,6 +226,30 @@ impl Reader<'_> {
         }
     }
 
+    /// The agent has no variables for the other options of SQL, which are features (spec: trace-agent 4.9).
+    fn sql(&mut self, features: &[String]) -> sql::Settings {
+        let has = |feature: &str| features.iter().any(|own| own == feature);
+        let default = if has("sqllexer") { Mode::ObfuscateOnly } else { Mode::Legacy };
+        sql::Settings {
+            mode: self.take(&SQL_MODE, default, |text| {
+                Ok(match text {
+                    "obfuscate_only" => Mode::ObfuscateOnly,
+                    "normalize_only" => Mode::NormaliseOnly,
+                    "obfuscate_and_normalize" => Mode::ObfuscateAndNormalise,
+                    _ => {
+                        let modes = "obfuscate_only, normalize_only, obfuscate_and_normalize";
+                        return Err(format!("is not one of {modes}"));
+                    }
+                })
+            }),
+            table_names: has("table_names"),
+            replace_digits: has("quantize_sql_tables") || has("replace_sql_digits"),
+            keep_sql_alias: has("keep_sql_alias"),
+            dollar_quoted_func: has("dollar_quoted_func"),
+            ..sql::Settings::default()
+        }
+    }
+
     fn json(&mut self, enabled: &Key, keep: &Key, sql: &Key) -> settings::Json {
         settings::Json {
             enabled: self.take(enabled, true, parse::boolean),
@@ -217,8 +268,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Env, Mode, read};
-    use super::{KEYS, Settings};
+    use super::super::{Env, read};
+    use super::{KEYS, Mode, Settings};
 
     const LIST: &str = "[\"a\", \"b c\"]";
 
@@ -227,7 +278,7 @@ mod tests {
     }
 
     fn of(pairs: &[(&str, &str)]) -> Settings {
-        let (settings, problems) = read(&Env::of(pairs), Mode::Wrapper);
+        let (settings, problems) = read(&Env::of(pairs), super::super::Mode::Wrapper);
         assert!(problems.is_empty(), "{problems:?}");
         settings.pipeline.obfuscation
     }
@@ -246,7 +297,9 @@ mod tests {
             change(&mut settings);
             settings
         };
-        let cases: [(&str, &str, Settings); 23] = [
+        let cases: [(&str, &str, Settings); 25] = [
+            ("CACHE_ENABLED", "false", changed(|s| s.cache_bytes = 0)),
+            ("CACHE_MAX_SIZE", "1MiB", changed(|s| s.cache_bytes = 1 << 20)),
             ("CREDIT_CARDS_ENABLED", "false", changed(|s| s.credit_cards.enabled = false)),
             ("CREDIT_CARDS_LUHN", "true", changed(|s| s.credit_cards.luhn = true)),
             ("HTTP_REMOVE_QUERY_STRING", "1", changed(|s| s.http.remove_query_string = true)),
@@ -291,10 +344,26 @@ mod tests {
                 changed(|s| s.opensearch.obfuscate_sql_values = list()),
             ),
         ];
-        assert_eq!(cases.len(), KEYS.len());
+        // All but the mode of SQL, whose name begins otherwise.
+        assert_eq!(cases.len() + 1, KEYS.len());
         for (name, value, expect) in cases {
             assert_eq!(of_one(name, value), expect, "{name}={value}");
         }
+    }
+
+    #[test]
+    fn modes_and_features_of_sql_are_read() {
+        let mode = |value| of(&[("DD_APM_SQL_OBFUSCATION_MODE", value)]).sql.mode;
+        assert_eq!(mode("obfuscate_only"), Mode::ObfuscateOnly);
+        assert_eq!(mode("normalize_only"), Mode::NormaliseOnly);
+        assert_eq!(mode("obfuscate_and_normalize"), Mode::ObfuscateAndNormalise);
+        let features = "table_names,keep_sql_alias,dollar_quoted_func,replace_sql_digits,sqllexer";
+        let sql = of(&[("DD_APM_FEATURES", features)]).sql;
+        assert!(sql.table_names && sql.keep_sql_alias && sql.dollar_quoted_func);
+        assert!(sql.replace_digits && sql.mode == Mode::ObfuscateOnly);
+        let (_, problems) =
+            read(&Env::of(&[("DD_APM_SQL_OBFUSCATION_MODE", "all")]), super::super::Mode::Wrapper);
+        assert!(problems[0].to_string().contains("is not one of obfuscate_only"), "{problems:?}");
     }
 
     #[test]

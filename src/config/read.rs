@@ -77,6 +77,22 @@ impl Reader<'_> {
         }
     }
 
+    /// The same of a value whose quotes are its own.
+    pub(super) fn whole<T>(
+        &mut self,
+        key: &Key,
+        read: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let (name, text) = self.env.whole(key)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.problems.push(Problem::new(name, &text, &wrong, &using(key)));
+                None
+            }
+        }
+    }
+
     /// The same with the default in place of nothing.
     pub(super) fn take<T>(
         &mut self,
@@ -180,13 +196,15 @@ impl Reader<'_> {
             stats_disabled: self.take(&keys::STATS_DISABLED, false, parse::boolean),
             component_to_name: has("component2name"),
             big_resource: has("big_resource"),
+            filters: self.filters(),
+            replace: self.replace(),
             flush_interval: self.take(&keys::FLUSH_INTERVAL, FLUSH_INTERVAL, |text| {
                 parse::duration_within(text, FLUSH_INTERVAL_MIN, FLUSH_INTERVAL_MAX)
             }),
             sending,
             span_tags,
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
-            obfuscation: self.obfuscation(),
+            obfuscation: self.obfuscation(&features),
         }
     }
 

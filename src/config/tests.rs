@@ -309,16 +309,18 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
 #[test]
 fn settings_that_have_no_effect_are_said_in_one_line() {
     let (_, problems) = wrap(&[
-        ("DD_APM_REPLACE_TAGS", "[]"),
+        ("DD_APM_LOG_FILE", "x"),
         ("DD_APM_MODE", ""),
         ("DD_APM_ENABLE_RARE_SAMPLER", "false"),
         ("DD_TRACE_SAMPLE_RATE", "1"),
         ("DD_LOGS_ENABLED", "true"),
-        ("DD_IGNORE_RESOURCE", "x"),
+        ("DD_AAS_INSTANCE_LOGGING_ENABLED", "1"),
     ]);
     assert_eq!(
         problems,
-        ["not supported yet, ignored: DD_APM_REPLACE_TAGS, DD_LOGS_ENABLED, DD_IGNORE_RESOURCE"]
+        [
+            "not supported yet, ignored: DD_APM_LOG_FILE, DD_LOGS_ENABLED, DD_AAS_INSTANCE_LOGGING_ENABLED"
+        ]
     );
 }
 

@@ -39,8 +39,10 @@ struct Document<'a> {
     peer_tags: Vec<String>,
     span_kinds_stats_computed: &'a [&'a str],
     obfuscation_version: u32,
-    filter_tags: Filters,
-    filter_tags_regex: Filters,
+    filter_tags: Filters<'a>,
+    filter_tags_regex: Filters<'a>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    ignore_resources: &'a [String],
     /// Not a key of the agent's. Unknown keys are skipped by every tracer.
     agent_implementation: &'a str,
 }
@@ -59,9 +61,14 @@ struct Config<'a> {
     obfuscation: Obfuscation<'a>,
 }
 
-/// Filters that a tracer should apply before it computes stats: there are none.
+/// Filters that a tracer should apply before it computes stats.
 #[derive(Serialize)]
-struct Filters {}
+struct Filters<'a> {
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    require: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    reject: &'a [String],
+}
 
 /// Whole numbers without a fraction, as in the agent's document.
 fn as_go_writes_it<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -103,7 +110,7 @@ impl Info {
                 receiver_timeout: intake.receive_timeout.as_secs(),
                 max_request_bytes: intake.body_bytes_max,
                 analyzed_spans_by_service: BTreeMap::new(),
-                obfuscation: Obfuscation::from(&pipeline.obfuscation),
+                obfuscation: Obfuscation::new(&pipeline.obfuscation, pipeline.replace_rules()),
             },
             peer_tags: if pipeline.peer_tags_aggregation {
                 stats::peer_tag_keys(&pipeline.peer_tags)
@@ -111,9 +118,16 @@ impl Info {
                 Vec::new()
             },
             span_kinds_stats_computed: span_kinds,
-            obfuscation_version: obfuscation::VERSION,
-            filter_tags: Filters {},
-            filter_tags_regex: Filters {},
+            obfuscation_version: obfuscation::version(&pipeline.obfuscation.sql),
+            filter_tags: Filters {
+                require: &pipeline.filters.require,
+                reject: &pipeline.filters.reject,
+            },
+            filter_tags_regex: Filters {
+                require: &pipeline.filters.require_regex,
+                reject: &pipeline.filters.reject_regex,
+            },
+            ignore_resources: &pipeline.filters.ignore_resources,
             agent_implementation: version::OWN,
         };
         let body = Bytes::from(pretty(&document));
@@ -171,6 +185,8 @@ mod tests {
             component_to_name: false,
             big_resource: false,
             obfuscation: Default::default(),
+            filters: Default::default(),
+            replace: Vec::new(),
             flush_interval: Duration::from_secs(1),
             sending: true,
         };

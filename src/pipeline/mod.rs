@@ -17,9 +17,12 @@ use std::time::Duration;
 use crate::ledger::{Counts, Ledger};
 use crate::relay::{Kind, Part, Payload};
 use crate::trace::decode::{self, ApiVersion};
+use crate::trace::filter::{self, Filters};
 use crate::trace::keys::Keys;
 use crate::trace::model::Body;
 use crate::trace::payload::{Agent, Batch};
+use crate::trace::redact::Redactor;
+use crate::trace::redact::replace::{self, Rules};
 use crate::trace::sample::{NoPriority, Priority, Reply};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
 use crate::trace::{Tracer, chunk, normalise, obfuscate};
@@ -54,6 +57,10 @@ pub struct Settings {
     pub big_resource: bool,
     /// `DD_APM_OBFUSCATION_*`: what is hidden.
     pub obfuscation: obfuscate::Settings,
+    /// Traces that are dropped (`DD_APM_IGNORE_RESOURCES`, `DD_APM_FILTER_TAGS_*`).
+    pub filters: filter::Settings,
+    /// `DD_APM_REPLACE_TAGS`.
+    pub replace: Vec<replace::Setting>,
     /// How long a batch that is not full waits.
     pub flush_interval: Duration,
     /// Whether anything is sent: there is an API key. Without one nothing is sampled out, every rate is 1 and `client_drop_p0s` is false.
@@ -61,6 +68,19 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The replace rules as they are set, and the one that a setting of its own stands for.
+    pub fn replace_rules(&self) -> Vec<replace::Setting> {
+        let mut rules = self.replace.clone();
+        if self.obfuscation.remove_stack_traces {
+            rules.push(replace::Setting {
+                name: "error.stack".to_owned(),
+                pattern: "(?s).*".to_owned(),
+                repl: "?".to_owned(),
+            });
+        }
+        rules
+    }
+
     /// Bytes of a resource.
     fn resource_bytes_max(&self) -> usize {
         if self.big_resource {
@@ -129,6 +149,8 @@ pub struct Pipeline {
     tap: Option<Tap>,
     keys: Keys,
     rules: chunk::Rules,
+    filters: Filters,
+    redactor: Redactor,
     body: Body,
     work: chunk::Work,
     batch: Batch,
@@ -167,13 +189,23 @@ impl Pipeline {
             component_to_name: settings.component_to_name,
             resource_bytes_max: settings.resource_bytes_max(),
         };
+        let mut problems = Vec::new();
+        let filters =
+            Filters::compile(&settings.filters, settings.component_to_name, &mut problems);
+        let replace_rules = Rules::compile(&settings.replace_rules(), &mut problems);
+        for problem in &problems {
+            tracing::error!("{problem}");
+        }
         Self {
             keys: Keys::new(
                 peer_tags.iter().map(String::as_str),
                 settings.primary_tags.iter().map(String::as_str),
                 span_tags,
-            ),
+            )
+            .keeping(settings.obfuscation.credit_cards.keep_values.iter().map(String::as_str)),
             rules,
+            filters,
+            redactor: Redactor::new(settings.obfuscation.clone(), replace_rules),
             body: Body::default(),
             work: chunk::Work::default(),
             batch: Batch::default(),
@@ -240,7 +272,8 @@ impl Pipeline {
     ) -> Result<(), Error> {
         let mut flushed = Vec::new();
         let sink = &mut |stats| flushed.push(stats);
-        if let Err(error) = self.client_stats.add(tracer, body, now_ns, sink) {
+        let changes = (&self.filters, &mut self.redactor);
+        if let Err(error) = self.client_stats.add(tracer, body, changes, now_ns, sink) {
             return Err(self.refuse(400, error.to_string()));
         }
         self.name_language(tracer.lang);

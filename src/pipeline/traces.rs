@@ -56,6 +56,10 @@ impl Pipeline {
                 index = None;
             }
             let open = *index.get_or_insert_with(|| self.open_payload(&head, body));
+            if !self.filters.is_empty() && self.filters.drops(chunk, body, source) {
+                self.ledger.filtered(counts);
+                continue;
+            }
             let rules = self.rules.clone();
             let context = Context { body, source, tracer, rules: &rules, now_ns };
             self.take_chunk(chunk, open, &head, &context, dropped_p0_weight);
@@ -73,8 +77,7 @@ impl Pipeline {
         index
     }
 
-    /// One chunk. What a later step needs of an earlier one is in [`Work`]; filters, obfuscation and replace rules have their place between
-    /// taking it in and counting it.
+    /// One chunk. What a later step needs of an earlier one is in [`Work`].
     fn take_chunk(
         &mut self,
         chunk: &Chunk,
@@ -86,7 +89,7 @@ impl Pipeline {
         let counts = counts(chunk);
         let payload = self.batch.open(open);
         let mark = payload.table.strings.mark();
-        self.work.take(chunk, &mut payload.table, context);
+        self.work.take(chunk, &mut payload.table, context, &mut self.redactor);
         if let Some(tap) = &mut self.tap {
             tap(look::spans(&self.work, &payload.table.strings));
         }
@@ -143,6 +146,7 @@ impl Pipeline {
             table,
             context.body,
             context.source,
+            &self.redactor.rules,
         );
         payload.counts.add(counts);
     }

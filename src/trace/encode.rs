@@ -1,8 +1,12 @@
 //! Chunks and payloads as protobuf, in the form with a string table for each tracer payload (`AgentPayload.idxTracerPayloads`). Numbers of
 //! fields are those of Datadog's `datadog.trace.idx` messages.
 
+use std::borrow::Cow;
+
 use crate::trace::chunk::{ChunkFacts, Ready, ReadyValue, Work};
 use crate::trace::model::{Body, Event, EventValue, Link, Slice, Text};
+use crate::trace::redact::replace::Rules;
+use crate::trace::redact::{Scalar, double_text};
 use crate::trace::strings::Ref;
 use crate::trace::table::{Table, as_text};
 use crate::trace::{normalise, wire};
@@ -30,6 +34,7 @@ pub fn chunk(
     table: &mut Table,
     body: &Body,
     source: &[u8],
+    rules: &Rules,
 ) {
     let ChunkFacts { priority, origin, sampling_mechanism, trace_id } = work.facts;
     let field = wire::open(out, 0x5a);
@@ -38,7 +43,7 @@ pub fn chunk(
     for (index, ready) in work.spans.iter().enumerate() {
         let root = if index == work.root { additions.root } else { &[] };
         let marker = (index < additions.marks).then_some(&additions.marker);
-        let mut encoder = Encoder { out, table, body, source };
+        let mut encoder = Encoder { rules, out, table, body, source };
         let own = work.attributes[ready.attributes.range()].iter();
         encoder.span(ready, own.chain(marker).chain(root), additions);
     }
@@ -48,6 +53,7 @@ pub fn chunk(
 }
 
 struct Encoder<'a> {
+    rules: &'a Rules,
     out: &'a mut Vec<u8>,
     table: &'a mut Table,
     body: &'a Body,
@@ -153,13 +159,72 @@ impl Encoder<'_> {
         let name = self.table.intern(event.name, self.source);
         wire::number(self.out, 0x10, u64::from(name));
         for (key, value) in &self.body.event_attributes[event.attributes.range()] {
-            let entry = wire::open(self.out, 0x1a);
-            let key = self.table.intern(*key, self.source);
-            wire::number(self.out, 0x08, u64::from(key));
-            self.event_value(0x12, *value);
-            wire::close(self.out, entry);
+            if self.rules.is_empty() {
+                let key = self.table.intern(*key, self.source);
+                self.event_attribute(key, |encoder| encoder.event_value(0x12, *value));
+            } else {
+                self.replaced_event_attribute(*key, *value);
+            }
         }
         wire::close(self.out, field);
+    }
+
+    fn event_attribute(&mut self, key: Ref, value: impl FnOnce(&mut Self)) {
+        let entry = wire::open(self.out, 0x1a);
+        wire::number(self.out, 0x08, u64::from(key));
+        value(self);
+        wire::close(self.out, entry);
+    }
+
+    /// The same by replace rules, which look at the value's text.
+    fn replaced_event_attribute(&mut self, key: Text, value: EventValue) {
+        let name = as_text(key.of(self.source));
+        let text = self.event_value_text(value).into_owned();
+        let key = self.table.strings.intern(name.as_bytes());
+        match self.rules.of_event(&name, Scalar::Text(Cow::Borrowed(&text))) {
+            None => {}
+            Some(Scalar::Text(same)) if *same == *text => {
+                self.event_attribute(key, |encoder| encoder.event_value(0x12, value));
+            }
+            Some(Scalar::Text(new)) => {
+                let new = self.table.strings.intern(new.as_bytes());
+                self.event_attribute(key, |encoder| {
+                    let field = wire::open(encoder.out, 0x12);
+                    encoder.text_value(new);
+                    wire::close(encoder.out, field);
+                });
+            }
+            Some(Scalar::Int(int)) => {
+                self.event_attribute(key, |encoder| {
+                    encoder.event_value(0x12, EventValue::Int(int))
+                });
+            }
+            Some(Scalar::Double(double)) => self.event_attribute(key, |encoder| {
+                encoder.event_value(0x12, EventValue::Double(double));
+            }),
+        }
+    }
+
+    /// A value as the text that rules look at.
+    fn event_value_text(&self, value: EventValue) -> Cow<'_, str> {
+        match value {
+            EventValue::None => Cow::Borrowed(""),
+            EventValue::Text(text) => as_text(text.of(self.source)),
+            EventValue::Bool(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
+            EventValue::Int(int) => Cow::Owned(int.to_string()),
+            EventValue::Double(double) => Cow::Owned(double_text(double)),
+            EventValue::Array(values) => {
+                let values = &self.body.array_values[values.range()];
+                let texts: Vec<_> =
+                    values.iter().map(|value| self.event_value_text(*value)).collect();
+                Cow::Owned(format!("[{}]", texts.join(",")))
+            }
+        }
+    }
+
+    fn text_value(&mut self, text: Ref) {
+        self.out.push(0x08);
+        wire::varint(self.out, u64::from(text));
     }
 
     /// A value as a field of its own; all its forms are parts of a oneof, so zeros are written too.
@@ -169,8 +234,7 @@ impl Encoder<'_> {
             EventValue::None => {}
             EventValue::Text(text) => {
                 let text = self.event_text(text);
-                self.out.push(0x08);
-                wire::varint(self.out, u64::from(text));
+                self.text_value(text);
             }
             EventValue::Bool(flag) => self.out.extend_from_slice(&[0x10, u8::from(flag)]),
             EventValue::Double(double) => {
@@ -214,6 +278,7 @@ fn entry(room: &mut wire::Room<'_>, key: Ref, value: ReadyValue) -> bool {
     match value {
         ReadyValue::Text(text) => text_entry(room, ATTRIBUTE, key, text),
         ReadyValue::Number(number) => number_entry(room, key, number),
+        ReadyValue::Int(int) => int_entry(room, key, int),
         ReadyValue::Bytes(_) => return false,
     }
     true
@@ -228,6 +293,18 @@ pub(super) fn text_entry(room: &mut wire::Room<'_>, tag: u8, key: Ref, text: Ref
     room.put(u64::from(tag) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
     let len = (text_bytes + 1) as u64;
     room.put(0x12 | len << 8 | 0x08 << 16 | text << 24, 3 + text_bytes);
+}
+
+/// A map entry whose value is an integer.
+#[inline(never)]
+fn int_entry(room: &mut wire::Room<'_>, key: Ref, int: i64) {
+    let (key, key_bytes) = wire::varint_word(key);
+    let int_bytes = wire::varint_bytes(int.cast_unsigned());
+    let len = (key_bytes + int_bytes + 4) as u64;
+    room.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
+    room.put(0x12 | (int_bytes as u64 + 1) << 8, 2);
+    // Part of a oneof, so it is written even where it is 0.
+    if int == 0 { room.put(0x20, 2) } else { room.long(0x20, int.cast_unsigned()) }
 }
 
 /// A map entry whose value is a double.

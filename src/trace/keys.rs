@@ -3,6 +3,8 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use crate::trace::obfuscate::cards;
+
 /// The meaning of a key that some rule looks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Meaning {
@@ -86,6 +88,45 @@ impl Meaning {
     }
 }
 
+/// What a key's values hold that is hidden in spans of the type that goes with it (spec: trace-agent 7.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hidden {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// `sql.query`, which goes where it is empty.
+    SqlQuery,
+    /// `db.statement`, `db.query.text`.
+    SqlText,
+    /// `redis.raw_command`.
+    RedisCommand,
+    /// `valkey.raw_command`.
+    ValkeyCommand,
+    /// `memcached.command`.
+    MemcachedCommand,
+    /// `http.url`.
+    HttpUrl,
+    /// `mongodb.query`.
+    MongoQuery,
+    /// `elasticsearch.body`.
+    ElasticBody,
+    /// `opensearch.body`.
+    OpenSearchBody,
+}
+
+const HIDDEN: [(&str, Hidden); 10] = [
+    ("sql.query", Hidden::SqlQuery),
+    ("db.statement", Hidden::SqlText),
+    ("db.query.text", Hidden::SqlText),
+    ("redis.raw_command", Hidden::RedisCommand),
+    ("valkey.raw_command", Hidden::ValkeyCommand),
+    ("memcached.command", Hidden::MemcachedCommand),
+    ("http.url", Hidden::HttpUrl),
+    ("mongodb.query", Hidden::MongoQuery),
+    ("elasticsearch.body", Hidden::ElasticBody),
+    ("opensearch.body", Hidden::OpenSearchBody),
+];
+
 /// A key's meaning, and the lists that users and the agent put keys on. One word, so that the usual key, which nothing looks for, costs one
 /// comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,20 +134,29 @@ impl Meaning {
 pub struct Class {
     /// What rules look for.
     pub meaning: Meaning,
-    /// Bits: a peer tag, a primary tag.
+    /// Bits: a peer tag, a primary tag, never a card number.
     lists: u8,
+    /// What its values hold that is hidden.
+    pub hidden: Hidden,
     /// One more than the index of the span tag of this key that the user set, 0 for none.
     pub span_tag: u8,
 }
 
 const PEER: u8 = 1;
 const PRIMARY: u8 = 2;
+const EXEMPT: u8 = 4;
 
 impl Class {
     /// Whether nothing looks for the key.
     #[inline(always)]
     pub fn is_none(self) -> bool {
-        self.meaning as u8 | self.lists | self.span_tag == 0
+        self.meaning as u8 | self.lists & !EXEMPT | self.span_tag == 0
+    }
+
+    /// Whether its values are never taken for card numbers.
+    #[inline(always)]
+    pub fn is_exempt(self) -> bool {
+        self.lists & EXEMPT != 0
     }
 
     /// Whether it is one of the peer tags that stats are grouped by.
@@ -189,12 +239,34 @@ impl Keys {
         for (number, key) in (1..).zip(span_tags.into_iter().take(SPAN_TAGS_MAX)) {
             classes.entry(key.as_bytes().into()).or_default().span_tag = number;
         }
-        Self { classes }
+        for (key, hidden) in HIDDEN {
+            classes.entry(key.as_bytes().into()).or_default().hidden = hidden;
+        }
+        let mut keys = Self { classes };
+        keys.exempt(cards::EXEMPT);
+        keys
+    }
+
+    /// The same, with further keys whose values are never taken for card numbers.
+    #[must_use]
+    pub fn keeping<'a>(mut self, keys: impl IntoIterator<Item = &'a str>) -> Self {
+        self.exempt(keys);
+        self
+    }
+
+    fn exempt<'a>(&mut self, keys: impl IntoIterator<Item = &'a str>) {
+        for key in keys {
+            self.classes.entry(key.as_bytes().into()).or_default().lists |= EXEMPT;
+        }
     }
 
     /// The class of `key`.
     pub fn class(&self, key: &[u8]) -> Class {
-        self.classes.get(key).copied().unwrap_or_default()
+        let mut class = self.classes.get(key).copied().unwrap_or_default();
+        if key.first() == Some(&b'_') {
+            class.lists |= EXEMPT;
+        }
+        class
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod chunk;
 pub mod decode;
 pub mod encode;
+pub mod filter;
 mod fnv;
 pub mod groups;
 pub mod head;
@@ -16,6 +17,7 @@ pub mod normalise;
 pub mod obfuscate;
 pub mod pattern;
 pub mod payload;
+pub mod redact;
 mod same;
 pub mod sample;
 pub mod stats;

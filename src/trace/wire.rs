@@ -100,6 +100,13 @@ pub(super) fn varint_word(value: u32) -> (u64, usize) {
     }
 }
 
+/// How many bytes a varint has.
+#[inline]
+pub(super) fn varint_bytes(value: u64) -> usize {
+    // 64 bits need ten groups of seven; 0 needs one.
+    (70 - (value | 1).leading_zeros() as usize) / 7
+}
+
 /// Room at the end of a buffer, filled in pieces of up to 8 bytes that are written as whole words: one check a piece.
 #[derive(Debug)]
 #[must_use]
@@ -151,7 +158,7 @@ impl<'a> Room<'a> {
             return;
         }
         // The tag and seven groups of seven bits, then what is left of them.
-        let len = (70 - value.leading_zeros() as usize) / 7;
+        let len = varint_bytes(value);
         self.put(u64::from(tag) | spread(value & 0x1_ffff_ffff_ffff) << 8, 1 + len.min(7));
         value >>= 49;
         if value != 0 {

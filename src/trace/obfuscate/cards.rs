@@ -18,7 +18,7 @@ const ISSUERS: [(u32, u32); 6] = [
 ];
 
 /// Tags that hold other long numbers, or texts that no one types a card number into.
-const EXEMPT: [&str; 31] = [
+pub const EXEMPT: [&str; 31] = [
     "account_id",
     "aws_account",
     "config.spark_app_startTime",
@@ -60,16 +60,19 @@ pub fn key_is_exempt(key: &str, keep_values: &[String]) -> bool {
         || keep_values.iter().any(|own| own == key)
 }
 
+/// Whether a text can be a card number at all, by its length and first byte: nearly none can.
+#[inline(always)]
+#[must_use]
+pub fn may_be_card(text: &[u8]) -> bool {
+    text.len() >= DIGITS_MIN && matches!(text.first(), Some(b'0'..=b'9' | b' ' | b'-'))
+}
+
 /// Whether a text is a card number: 12 to 16 digits of which the first six belong to an issuer, with any spaces and dashes before, between
 /// and after them. With `luhn` the check digit has to be right, too.
 #[inline]
 #[must_use]
 pub fn is_card(text: &[u8], luhn: bool) -> bool {
-    // Nearly every value ends here.
-    match text.first() {
-        Some(b'0'..=b'9' | b' ' | b'-') if text.len() >= DIGITS_MIN => is_card_number(text, luhn),
-        _ => false,
-    }
+    may_be_card(text) && is_card_number(text, luhn)
 }
 
 /// The same for a number that is a whole one, in the decimal form that the agent gives it: its minus counts as a dash.

@@ -5,12 +5,14 @@
 //! it. All fail closed: what can't be understood leaves no more behind than what the agent lets through. Source of the rules: the agent's
 //! behaviour, observed with 7.85.2 (spec: trace-agent 7).
 
+pub mod cache;
 pub mod cards;
 pub mod hosts;
 pub mod json;
 pub mod memcached;
 pub mod redis;
 pub mod settings;
+pub mod sql;
 mod upper;
 pub mod url;
 

@@ -1,8 +1,17 @@
 //! What is hidden and what is not. The defaults are the agent's (spec: trace-agent 13.1).
 
-/// Settings of all obfuscators but SQL's (`DD_APM_OBFUSCATION_*`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use super::sql;
+
+/// Bytes of results that are kept for SQL texts that come again (`apm_config.obfuscation.cache.max_size`).
+pub const CACHE_BYTES: usize = 5_000_000;
+
+/// Settings of all obfuscators (`DD_APM_OBFUSCATION_*`).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// SQL in resources and tags.
+    pub sql: sql::Settings,
+    /// Bytes of results that are kept for SQL texts that come again; 0 keeps none.
+    pub cache_bytes: usize,
     /// Card numbers in tags.
     pub credit_cards: Cards,
     /// Bodies of Elasticsearch queries.
@@ -25,6 +34,26 @@ pub struct Settings {
     pub sql_exec_plan: bool,
     /// The same for their costs and estimates.
     pub sql_exec_plan_normalise: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sql: sql::Settings::default(),
+            cache_bytes: CACHE_BYTES,
+            credit_cards: Cards::default(),
+            elasticsearch: Json::default(),
+            opensearch: Json::default(),
+            mongodb: Json::default(),
+            http: Url::default(),
+            memcached: Memcached::default(),
+            redis: Redis::default(),
+            valkey: Redis::default(),
+            remove_stack_traces: false,
+            sql_exec_plan: false,
+            sql_exec_plan_normalise: false,
+        }
+    }
 }
 
 /// Settings of one kind of JSON.

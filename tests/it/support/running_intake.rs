@@ -166,6 +166,8 @@ fn settings() -> pipeline::Settings {
         component_to_name: false,
         big_resource: false,
         obfuscation: Default::default(),
+        filters: Default::default(),
+        replace: Vec::new(),
         flush_interval: Duration::from_secs(1),
         sending: false,
     }

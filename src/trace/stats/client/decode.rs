@@ -62,6 +62,8 @@ pub(super) struct SentGroup<'a> {
     pub(super) http_status_code: Number,
     #[serde(borrow, rename = "Type")]
     pub(super) kind: Text<'a>,
+    #[serde(borrow, rename = "DBType")]
+    pub(super) db_type: Text<'a>,
     pub(super) hits: Number,
     pub(super) errors: Number,
     pub(super) duration: Number,

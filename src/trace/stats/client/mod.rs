@@ -15,6 +15,8 @@ use super::sketch::{Merged, encoded_len};
 use super::wire::{Leave, Totals};
 use super::{Agent, Flushed};
 use crate::limits;
+use crate::trace::filter::Filters;
+use crate::trace::redact::{Redactor, SpanType};
 use crate::trace::{Tracer, normalise};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -80,6 +82,7 @@ impl ClientStats {
         &mut self,
         tracer: &Tracer<'_>,
         body: &[u8],
+        (filters, redactor): (&Filters, &mut Redactor),
         now_ns: u64,
         sink: &mut dyn FnMut(Flushed),
     ) -> Result<u64, DecodeError> {
@@ -89,10 +92,9 @@ impl ClientStats {
         let header = decode::read(body, &mut starts, &mut |_, _| groups += 1)?;
         let env = self.env(&header);
         self.write_payload(tracer, &header, &env);
-        let lang = tracer.lang;
         decode::read(body, &mut Vec::new(), &mut |bucket, group| {
             let start = starts.get(bucket).copied().unwrap_or(0);
-            self.add_group(start, group, lang, now_ns);
+            self.add_group(start, group, tracer, (filters, redactor), now_ns);
             if self.bytes() > limits::STATS_BYTES_MAX {
                 self.flush(now_ns, true, sink);
             }
@@ -147,17 +149,31 @@ impl ClientStats {
         key.write(&mut self.payload_draft);
     }
 
-    fn add_group(&mut self, start: u64, sent: SentGroup<'_>, lang: &str, now_ns: u64) {
-        let service = normalise::service(&sent.service, lang);
+    fn add_group(
+        &mut self,
+        start: u64,
+        sent: SentGroup<'_>,
+        tracer: &Tracer<'_>,
+        (filters, redactor): (&Filters, &mut Redactor),
+        now_ns: u64,
+    ) {
+        let service = normalise::service(&sent.service, tracer.lang);
         let name = normalise::name(&sent.name);
-        let resource = normalise::truncate(&sent.resource, self.resource_bytes_max);
-        let resource = if resource.is_empty() { &name } else { resource };
+        let resource = if sent.resource.is_empty() { &name } else { &*sent.resource };
+        if filters.ignores(resource) {
+            return;
+        }
+        let kind = SpanType::of(sent.kind.as_bytes());
+        // A tracer that says by which version of the rules it hides values has hidden them.
+        let kind = if tracer.obfuscated_stats { SpanType::Other } else { kind };
+        let resource =
+            redactor.whole_resource(kind, resource, &sent.db_type, self.resource_bytes_max);
         let draft = &mut self.group_draft;
         draft.clear();
         let texts = [
             &*service,
             &*name,
-            resource,
+            &*resource,
             &*sent.kind,
             &*sent.span_kind,
             &*sent.grpc_status_code,
@@ -171,6 +187,7 @@ impl ClientStats {
         draft.write(|all| write_tags(all, sent.peer_tags.iter()));
         draft.write(|all| write_tags(all, sent.additional_metric_tags.iter()));
         let status_code = u32::try_from(sent.http_status_code.0).unwrap_or(u32::MAX);
+        let status_code = redactor.rules.status_code(status_code);
         let trace_root = u32::try_from(sent.is_trace_root.0).unwrap_or(0);
         draft.numbers = [status_code, 0, flags(sent.synthetics.0, trace_root)];
 

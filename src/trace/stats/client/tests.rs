@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use rmpv::Value;
 
 use super::*;
+use crate::trace::filter::Filters;
+use crate::trace::redact::Redactor;
+use crate::trace::redact::replace::Rules;
 
 const CLOCK_NS: u64 = 1_750_000_000 * SECOND_NS;
 /// Bins 700 (5) and 710 (3), in the form of the Go tracer.
@@ -12,6 +15,11 @@ const OK: &str =
     "0a0909fd4a815abf52f03f121c0a0c08f80a1100000000000014400a0c088c0b1100000000000008401a00";
 /// Bin 720 (2).
 const ERRORS: &str = "0a0909fd4a815abf52f03f120e0a0c08a00b1100000000000000401a00";
+
+/// What changes nothing of these bodies.
+fn redactor() -> Redactor {
+    Redactor::new(Default::default(), Rules::default())
+}
 
 fn unhex(text: &str) -> Vec<u8> {
     text.as_bytes()
@@ -93,7 +101,13 @@ fn groups_of(payload: &pb::StatsPayload) -> Vec<&pb::ClientGroupedStats> {
 }
 
 fn add(stats: &mut ClientStats, body: &[u8]) -> Result<u64, DecodeError> {
-    stats.add(&Tracer::default(), body, CLOCK_NS, &mut |_| panic!("not that much"))
+    stats.add(
+        &Tracer::default(),
+        body,
+        (&Filters::default(), &mut redactor()),
+        CLOCK_NS,
+        &mut |_| panic!("not that much"),
+    )
 }
 
 #[test]
@@ -404,9 +418,13 @@ fn more_than_the_limit_leaves_early_and_nothing_is_lost() {
     };
     let mut sent = Vec::new();
     for round in 0..3 {
-        let added = stats.add(&Tracer::default(), &many(round * 6000), CLOCK_NS, &mut |flushed| {
-            sent.push(flushed)
-        });
+        let added = stats.add(
+            &Tracer::default(),
+            &many(round * 6000),
+            (&Filters::default(), &mut redactor()),
+            CLOCK_NS,
+            &mut |flushed| sent.push(flushed),
+        );
         assert_eq!(added, Ok(6000));
         assert!(stats.bytes() <= limits::STATS_BYTES_MAX);
     }
@@ -466,7 +484,7 @@ proptest! {
         for body in [&mutated[..], &mutated[..cut.index(mutated.len())]] {
             let mut sent = 0;
             let before = stats.bytes();
-            if let Err(error) = stats.add(&Tracer::default(), body, CLOCK_NS, &mut |_| sent += 1) {
+            if let Err(error) = stats.add(&Tracer::default(), body, (&Filters::default(), &mut redactor()), CLOCK_NS, &mut |_| sent += 1) {
                 prop_assert!(error.to_string().len() <= 200);
                 prop_assert_eq!(stats.bytes(), before);
             }

@@ -1,5 +1,7 @@
 //! A chunk between decoding and encoding: its spans normalised, their strings turned into numbers, and what the rules found on the way.
 
+mod redacted;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -8,6 +10,7 @@ use crate::trace::decode::Form;
 use crate::trace::keys::{Class, Meaning};
 use crate::trace::model::{Attribute, Body, Chunk, Slice, Text, Value};
 use crate::trace::normalise;
+use crate::trace::redact::{Redactor, SpanType};
 use crate::trace::strings::Ref;
 use crate::trace::table::{Derived, Table};
 
@@ -33,7 +36,8 @@ pub enum SpanKind {
 }
 
 impl SpanKind {
-    fn parse(text: &[u8]) -> Self {
+    /// Of the text of `span.kind`.
+    pub fn parse(text: &[u8]) -> Self {
         match text {
             b"server" => Self::Server,
             b"client" => Self::Client,
@@ -63,6 +67,8 @@ pub enum ReadyValue {
     Text(Ref),
     /// A double.
     Number(f64),
+    /// An integer.
+    Int(i64),
     /// Bytes of the body.
     Bytes(Text),
 }
@@ -220,7 +226,13 @@ pub struct Context<'a> {
 impl Work {
     /// Takes a chunk in: normalises it, turns its strings into numbers of `table`, finds its root and its top-level spans. A chunk that the
     /// agent drops (without a span, or with a span id of 0) must not come here: see [`is_rejected`].
-    pub fn take(&mut self, chunk: &Chunk, table: &mut Table, context: &Context<'_>) {
+    pub fn take(
+        &mut self,
+        chunk: &Chunk,
+        table: &mut Table,
+        context: &Context<'_>,
+        redactor: &mut Redactor,
+    ) {
         self.spans.clear();
         self.attributes.clear();
         self.peers.clear();
@@ -228,9 +240,11 @@ impl Work {
         self.facts = ChunkFacts::default();
         self.has_priority_owner = false;
         for index in chunk.spans.range() {
-            self.take_span(index, table, context);
+            self.take_span(index, table, context, redactor);
         }
-        self.root = self.find_root();
+        self.root = find_root(self.spans.len(), |index| {
+            (self.spans[index].span_id, self.spans[index].parent_id)
+        });
         self.mark_top_level(context.tracer.computed_top_level);
     }
 
@@ -238,7 +252,13 @@ impl Work {
         clippy::cast_sign_loss,
         reason = "the agent takes a negative start as a huge unsigned one"
     )]
-    fn take_span(&mut self, index: usize, table: &mut Table, context: &Context<'_>) {
+    fn take_span(
+        &mut self,
+        index: usize,
+        table: &mut Table,
+        context: &Context<'_>,
+        redactor: &mut Redactor,
+    ) {
         let span = &context.body.spans[index];
         let source = context.source;
         let mut ready = Ready {
@@ -263,6 +283,7 @@ impl Work {
         }
         let (attributes, peers, primaries) =
             (self.attributes.len(), self.peers.len(), self.primaries.len());
+        let kind = SpanType::of(span.kind.of(source));
         let of_body = &context.body.attributes[span.attributes.range()];
         for (position, attribute) in of_body.iter().enumerate() {
             if attribute.key.len() > normalise::META_KEY_BYTES_MAX
@@ -270,20 +291,24 @@ impl Work {
             {
                 continue;
             }
-            self.take_attribute(position, attribute, &mut ready, table, context);
+            if redactor.is_concerned(kind, attribute, source) {
+                self.take_redacted(position, index, &mut ready, table, context, redactor);
+            } else {
+                self.take_attribute(position, attribute, &mut ready, table, context);
+            }
         }
-        ready.attributes = Slice::new(attributes, self.attributes.len());
         ready.peers = Slice::new(peers, self.peers.len());
         ready.primaries = Slice::new(primaries, self.primaries.len());
         if context.rules.component_to_name && ready.component != 0 {
             let component = table.strings.get(ready.component).to_owned();
             ready.name = table.strings.intern(normalise::name(&component).as_bytes());
         }
-        ready.resource =
-            match table.resource(span.resource, source, context.rules.resource_bytes_max) {
-                0 => ready.name,
-                resource => resource,
-            };
+        ready.resource = self.resource(span, &ready, table, context, redactor);
+        self.add_tables(kind, table, redactor);
+        if !redactor.rules.is_empty() {
+            self.replace_fields(span, &mut ready, table, context, redactor);
+        }
+        ready.attributes = Slice::new(attributes, self.attributes.len());
         self.spans.push(ready);
     }
 
@@ -334,20 +359,29 @@ impl Work {
                 if class.meaning == Meaning::BaseService {
                     ready.notes.base_service = (key, changed);
                 }
-                if class.is_peer() {
-                    self.peers.push((key, changed));
-                }
-                if class.is_primary() {
-                    self.primaries.push((key, changed));
-                }
             }
             ReadyValue::Number(number) => self.note_number(class.meaning, number, ready, table),
+            #[expect(clippy::cast_precision_loss, reason = "rules look at doubles")]
+            ReadyValue::Int(int) => self.note_number(class.meaning, int as f64, ready, table),
             ReadyValue::Bytes(_) => {}
+        }
+        self.list(class, (key, value), ready);
+        Some((key, value))
+    }
+
+    /// Puts an attribute on the lists that its key is on.
+    fn list(&mut self, class: Class, (key, value): (Ref, ReadyValue), ready: &mut Ready) {
+        if let ReadyValue::Text(text) = value {
+            if class.is_peer() {
+                self.peers.push((key, text));
+            }
+            if class.is_primary() {
+                self.primaries.push((key, text));
+            }
         }
         if class.span_tag > 0 {
             ready.span_tags |= 1 << (class.span_tag - 1);
         }
-        Some((key, value))
     }
 
     fn note_text(
@@ -442,16 +476,6 @@ impl Work {
         }
     }
 
-    /// From the last to the first: the first without a parent; else a span whose parent is not here; else the last.
-    fn find_root(&self) -> usize {
-        if let Some(root) = self.spans.iter().rposition(|span| span.parent_id == 0) {
-            return root;
-        }
-        let is_orphan =
-            |span: &Ready| !self.spans.iter().any(|other| other.span_id == span.parent_id);
-        self.spans.iter().position(is_orphan).unwrap_or(self.spans.len().saturating_sub(1))
-    }
-
     /// A span is top-level where it enters its service: it has no parent here, or one of another service.
     fn mark_top_level(&mut self, computed_by_client: bool) {
         if computed_by_client {
@@ -487,6 +511,16 @@ impl Work {
             span.notes.is_top_level |= span.add_top_level;
         }
     }
+}
+
+/// The index of the root of `len` spans, of which `ids` gives own and parent's id: from the last to the first, the first without a parent;
+/// else a span whose parent is not here; else the last (spec: trace-agent 3.5).
+pub fn find_root(len: usize, ids: impl Fn(usize) -> (u64, u64)) -> usize {
+    if let Some(root) = (0..len).rfind(|index| ids(*index).1 == 0) {
+        return root;
+    }
+    let is_orphan = |index: &usize| !(0..len).any(|other| ids(other).0 == ids(*index).1);
+    (0..len).find(is_orphan).unwrap_or(len.saturating_sub(1))
 }
 
 /// Whether the agent drops the chunk whole: it has no span, or one whose id is 0.
