@@ -13,6 +13,7 @@ pub mod head;
 pub mod keys;
 pub mod model;
 pub mod normalise;
+pub mod obfuscate;
 pub mod payload;
 mod same;
 pub mod sample;
