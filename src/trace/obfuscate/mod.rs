@@ -1,6 +1,7 @@
 //! What hides values in span texts before they leave: SQL.
 
 pub mod cache;
+pub mod sql;
 
 /// What became of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
