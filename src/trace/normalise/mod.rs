@@ -144,8 +144,18 @@ fn is_tag_character(c: char) -> bool {
     match u8::try_from(c) {
         // ASCII capitals don't get here: they are lower-case by now.
         Ok(byte) if byte.is_ascii() => is_ascii_tag_byte(byte),
-        _ => within(&letters::LETTERS, c) || within(&letters::DIGITS, c),
+        _ => is_letter(c) || within(&letters::DIGITS, c),
     }
+}
+
+/// Whether a character beyond ASCII is a letter (general category L of Unicode 15.0).
+pub(in crate::trace) fn is_letter(c: char) -> bool {
+    within(&letters::LETTERS, c)
+}
+
+/// Whether a character beyond ASCII is a number of any kind (general category N of Unicode 15.0).
+pub(in crate::trace) fn is_number(c: char) -> bool {
+    within(&letters::DIGITS, c) || within(&letters::OTHER_NUMBERS, c)
 }
 
 fn within(runs: &[(u32, u32)], c: char) -> bool {
@@ -165,11 +175,7 @@ fn lower_case(c: char) -> char {
     }
     let mut lower = c.to_lowercase();
     match (lower.next(), lower.next()) {
-        (Some(one), None)
-            if c.is_uppercase()
-                && one.len_utf8() == c.len_utf8()
-                && within(&letters::LETTERS, c) =>
-        {
+        (Some(one), None) if c.is_uppercase() && one.len_utf8() == c.len_utf8() && is_letter(c) => {
             one
         }
         _ => c,

@@ -1,4 +1,4 @@
-//! Hides what users typed: arguments of Redis commands, values in JSON bodies, users and query strings in URLs, card numbers. What a text is
+//! Hides what users typed: values in SQL, arguments of Redis commands, values in JSON bodies, users and query strings in URLs, card numbers. What a text is
 //! follows from its span's type and its key; here is only what becomes of it.
 //!
 //! Every function writes into a buffer of the caller's, which keeps its memory from call to call, and says whether there is anything new in

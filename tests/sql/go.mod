@@ -1,0 +1,5 @@
+module record
+
+go 1.26.0
+
+require github.com/DataDog/datadog-agent/pkg/obfuscate v0.85.2
