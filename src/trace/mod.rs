@@ -11,6 +11,7 @@ mod fnv;
 pub mod groups;
 pub mod head;
 pub mod keys;
+pub mod marks;
 pub mod model;
 pub mod normalise;
 pub mod payload;
