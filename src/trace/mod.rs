@@ -20,6 +20,7 @@ pub mod sample;
 pub mod stats;
 pub mod strings;
 pub mod table;
+pub mod trim;
 mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).
