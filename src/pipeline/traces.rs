@@ -125,12 +125,15 @@ impl Pipeline {
         let mut root = None;
         if let Some(rate) = verdict.rate {
             let key = if has_priority(&self.work) { Priority::KEY } else { NoPriority::KEY };
-            root = Some((table.strings.intern(key.as_bytes()), ReadyValue::Number(rate)));
+            let attribute = (table.strings.intern(key.as_bytes()), ReadyValue::Number(rate));
+            root = Some((self.work.root, attribute));
         }
         let marker = table.strings.intern(context.body.form.marker().as_bytes());
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
         let additions = Additions {
-            root: root.as_slice(),
+            is_dropped: false,
+            chunk: &[],
+            single: root.as_slice(),
             marker: (payload.own.converted, ReadyValue::Text(marker)),
             marks: marked_spans(chunk, context.body),
             lacking: &lacking,

@@ -10,8 +10,12 @@ use crate::trace::{normalise, wire};
 /// What is added to a chunk's spans on their way out.
 #[derive(Clone, Copy, Debug)]
 pub struct Additions<'a> {
-    /// Attributes of the root alone.
-    pub root: &'a [(Ref, ReadyValue)],
+    /// Whether the trace counts as dropped.
+    pub is_dropped: bool,
+    /// Attributes of the chunk.
+    pub chunk: &'a [(Ref, Ref)],
+    /// Attributes of single spans, by their index.
+    pub single: &'a [(usize, (Ref, ReadyValue))],
     /// The marker of the form.
     pub marker: (Ref, ReadyValue),
     /// How many spans get the marker, from the first on.
@@ -31,17 +35,21 @@ pub fn chunk(
     body: &Body,
     source: &[u8],
 ) {
-    let ChunkFacts { priority, origin, sampling_mechanism, trace_id } = work.facts;
+    let ChunkFacts { priority, origin, sampling_mechanism, trace_id, .. } = work.facts;
     let field = wire::open(out, 0x5a);
     wire::number(out, 0x08, i64::from(priority).cast_unsigned());
     wire::number(out, 0x10, u64::from(origin));
+    for (key, text) in additions.chunk {
+        text_entry(out, 0x1a, *key, *text);
+    }
     for (index, ready) in work.spans.iter().enumerate() {
-        let root = if index == work.root { additions.root } else { &[] };
+        let single = additions.single.iter().filter(|(span, _)| *span == index);
         let marker = (index < additions.marks).then_some(&additions.marker);
         let mut encoder = Encoder { out, table, body, source };
         let own = work.attributes[ready.attributes.range()].iter();
-        encoder.span(ready, own.chain(marker).chain(root), additions);
+        encoder.span(ready, own.chain(marker).chain(single.map(|(_, own)| own)), additions);
     }
+    wire::number(out, 0x28, u64::from(additions.is_dropped));
     wire::bytes(out, 0x32, &trace_id.to_be_bytes());
     wire::number(out, 0x38, u64::from(sampling_mechanism.unwrap_or(0)));
     wire::close(out, field);
