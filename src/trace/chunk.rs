@@ -79,8 +79,6 @@ pub struct Notes {
     grpc_weight: u8,
     /// `_dd.svc_src`.
     pub service_source: Ref,
-    /// `http.status_code` as a text tag.
-    pub http_status: Ref,
     /// `error.type`.
     pub error_type: Ref,
     /// `error.message`.
@@ -394,7 +392,6 @@ impl Work {
                 self.facts.sampling_mechanism = mechanism.or(self.facts.sampling_mechanism);
             }
             Meaning::HttpStatus => {
-                ready.notes.http_status = text;
                 ready.notes.status_code = table.derive(Derived::StatusCode, text);
                 if ready.notes.status_code == 0 {
                     return None;
