@@ -54,6 +54,16 @@ pub const ALL: &[Group] = &[
         &[
             &TARGET_TPS,
             &ERROR_TPS,
+            &RARE_SAMPLER,
+            &RARE_SAMPLER_TPS,
+            &RARE_SAMPLER_COOLDOWN,
+            &RARE_SAMPLER_CARDINALITY,
+            &PROBABILISTIC_SAMPLER,
+            &PROBABILISTIC_PERCENTAGE,
+            &PROBABILISTIC_SEED,
+            &ERRORS_ALONE,
+            &ANALYZED_SPANS,
+            &MAX_EPS,
             &STATS_BY_SPAN_KIND,
             &PEER_TAGS_AGGREGATION,
             &PEER_TAGS,
@@ -226,7 +236,69 @@ pub const TARGET_TPS: Key = Key {
 pub const ERROR_TPS: Key = Key {
     names: &["DD_APM_ERROR_TPS"],
     default: "10",
-    meaning: "Traces with errors per second to keep beside those. It is reported to Datadog; the sampler itself is not there yet.",
+    meaning: "Traces with errors per second to keep of those that sampling would drop; 0 for none.",
+};
+/// The rare sampler on or off.
+pub const RARE_SAMPLER: Key = Key {
+    names: &["DD_APM_ENABLE_RARE_SAMPLER"],
+    default: "false",
+    meaning: "Keep a trace of each kind of span (service, name, resource, error) that was not seen for a while, whatever sampling says. \
+              `DD_APM_DISABLE_RARE_SAMPLER` has no effect any more: it is off by default.",
+};
+/// The rate of the rare sampler.
+pub const RARE_SAMPLER_TPS: Key = Key {
+    names: &["DD_APM_RARE_SAMPLER_TPS"],
+    default: "5",
+    meaning: "Such traces per second at the most, beside a burst of 50.",
+};
+/// The time of the rare sampler.
+pub const RARE_SAMPLER_COOLDOWN: Key = Key {
+    names: &["DD_APM_RARE_SAMPLER_COOLDOWN"],
+    default: "5m",
+    meaning: "The while: after that time a kind of span is rare again.",
+};
+/// The bound of the rare sampler.
+pub const RARE_SAMPLER_CARDINALITY: Key = Key {
+    names: &["DD_APM_RARE_SAMPLER_CARDINALITY"],
+    default: "200",
+    meaning: "Kinds of spans told apart in each service, up to 65,536. Raise it for services with more resources than that.",
+};
+/// The probabilistic sampler on or off.
+pub const PROBABILISTIC_SAMPLER: Key = Key {
+    names: &["DD_APM_PROBABILISTIC_SAMPLER_ENABLED"],
+    default: "false",
+    meaning: "Keep a fixed share of all traces, chosen by trace id, instead of what the tracers choose; errors and rare traces beside it.",
+};
+/// The share of the probabilistic sampler.
+pub const PROBABILISTIC_PERCENTAGE: Key = Key {
+    names: &["DD_APM_PROBABILISTIC_SAMPLER_SAMPLING_PERCENTAGE"],
+    default: "0",
+    meaning: "That share in percent, such as `12.5`.",
+};
+/// The seed of the probabilistic sampler.
+pub const PROBABILISTIC_SEED: Key = Key {
+    names: &["DD_APM_PROBABILISTIC_SAMPLER_HASH_SEED"],
+    default: "0",
+    meaning: "A number that changes which traces are chosen. Give the same one to all agents and collectors that see a trace.",
+};
+/// Errors alone.
+pub const ERRORS_ALONE: Key = Key {
+    names: &["DD_APM_ERROR_TRACKING_STANDALONE_ENABLED"],
+    default: "false",
+    meaning: "For Error Tracking without APM: only traces with errors count, at `DD_APM_ERROR_TPS`; the others are marked as dropped.",
+};
+/// Analysed spans.
+pub const ANALYZED_SPANS: Key = Key {
+    names: &["DD_APM_ANALYZED_SPANS"],
+    default: "",
+    meaning: "Spans to keep as analytics events whatever becomes of their traces, as `service\\|operation=rate` between commas, with rates up \
+              to 1. The older way: prefer single span sampling in the tracer (`DD_SPAN_SAMPLING_RULES`).",
+};
+/// Analytics events per second.
+pub const MAX_EPS: Key = Key {
+    names: &["DD_APM_MAX_EPS", "DD_MAX_EPS"],
+    default: "200",
+    meaning: "Analytics events per second at the most.",
 };
 /// Stats by span kind.
 pub const STATS_BY_SPAN_KIND: Key = Key {
@@ -263,7 +335,9 @@ pub const FEATURES: Key = Key {
     names: &["DD_APM_FEATURES"],
     default: "",
     meaning: "Flags of the agent, between commas: `component2name` names spans by their `component` tag, `big_resource` allows resources of \
-              15,000 bytes instead of 5,000. Others have no effect.",
+              15,000 bytes instead of 5,000, `probabilistic_sampler_full_trace_id` chooses by all 128 bits of the trace id, \
+              `error_rare_sample_tracer_drop` lets errors and rare traces be kept that the tracer (not the user) dropped with a negative \
+              priority. Others have no effect.",
 };
 /// The viewer.
 pub const VIEW: Key = Key {
@@ -298,7 +372,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_AAS_INSTANCE_LOGGING_ENABLED",
     "DD_APM_ADDITIONAL_ENDPOINTS",
     "DD_APM_ADDITIONAL_PROFILE_TAGS",
-    "DD_APM_ANALYZED_SPANS",
     "DD_APM_CLIENT_STATS_FLUSH_INTERVAL",
     "DD_APM_CONNECTION_RESET_INTERVAL",
     "DD_APM_DEBUGGER_ADDITIONAL_ENDPOINTS",
@@ -312,10 +385,7 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_DEBUG_V1_PAYLOADS",
     "DD_APM_DECODERS",
     "DD_APM_DECODER_TIMEOUT",
-    "DD_APM_DISABLE_RARE_SAMPLER",
     "DD_APM_ENABLE_CONTAINER_TAGS_BUFFER",
-    "DD_APM_ENABLE_RARE_SAMPLER",
-    "DD_APM_ERROR_TRACKING_STANDALONE_ENABLED",
     "DD_APM_INSTRUMENTATION_CSI_DRIVER_DETECTION_ENABLED",
     "DD_APM_INSTRUMENTATION_DISABLED_NAMESPACES",
     "DD_APM_INSTRUMENTATION_ENABLED",
@@ -329,7 +399,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_MAX_CATALOG_SERVICES",
     "DD_APM_MAX_CONNECTIONS",
     "DD_APM_MAX_CPU_PERCENT",
-    "DD_APM_MAX_EPS",
     "DD_APM_MAX_MEMORY",
     "DD_APM_MAX_REMOTE_TPS",
     "DD_APM_MAX_SENDER_RETRIES",
@@ -338,9 +407,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_KEEP_VALUES",
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_OBFUSCATE_SQL_VALUES",
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_OBFUSCATE_SQL_VALUES",
-    "DD_APM_PROBABILISTIC_SAMPLER_ENABLED",
-    "DD_APM_PROBABILISTIC_SAMPLER_HASH_SEED",
-    "DD_APM_PROBABILISTIC_SAMPLER_SAMPLING_PERCENTAGE",
     "DD_APM_PROFILING_ADDITIONAL_ENDPOINTS",
     "DD_APM_PROFILING_DD_URL",
     "DD_APM_PROFILING_MAX_REQUEST_BYTES",
@@ -362,7 +428,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_WINDOWS_PIPE_SECURITY_DESCRIPTOR",
     "DD_APM_WORKLOAD_SELECTION",
     "DD_LOGS_ENABLED",
-    "DD_MAX_EPS",
     "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT",
     "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT",
     "DD_SERVERLESS_LOG_PATH",

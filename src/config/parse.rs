@@ -8,6 +8,7 @@ use crate::log::Level;
 use crate::relay::Compression;
 use crate::secret::Url;
 use crate::tags;
+use crate::trace::sample::AnalyzedSpan;
 
 /// What is wrong with a value, as the middle of a sentence: `is not …`.
 pub(super) type Wrong = String;
@@ -47,6 +48,43 @@ pub(super) fn rate(text: &str) -> Result<f64, Wrong> {
         Ok(rate) if rate.is_finite() && rate >= 0.0 => Ok(rate),
         _ => wrong("is not a number of 0 or more"),
     }
+}
+
+/// A share in percent, as the 32-bit number that the agent takes it for. More than 100 is all.
+pub(super) fn percentage(text: &str) -> Result<f32, Wrong> {
+    match text.parse::<f64>() {
+        Ok(percentage) if percentage.is_finite() && percentage >= 0.0 => Ok(percentage as f32),
+        _ => wrong("is not a number of 0 or more"),
+    }
+}
+
+/// A seed of 32 bits: any whole number, of which the lowest bits count.
+pub(super) fn seed(text: &str) -> Result<u32, Wrong> {
+    match text.parse::<i64>() {
+        Ok(seed) => Ok(seed as u32),
+        Err(_) => wrong("is not a whole number"),
+    }
+}
+
+/// How many kinds of spans are told apart.
+pub(super) fn cardinality(text: &str) -> Result<u32, Wrong> {
+    match text.parse() {
+        Ok(kinds @ 1..=65_536) => Ok(kinds),
+        _ => wrong("is not a whole number between 1 and 65536"),
+    }
+}
+
+/// `service|operation=rate`, between commas.
+pub(super) fn analyzed_spans(text: &str) -> Result<Vec<AnalyzedSpan>, Wrong> {
+    const WRONG: &str = "is not of the form service|operation=rate,…";
+    let one = |item: &str| {
+        let (name, rate) = item.split_once('=')?;
+        let (service, operation) = name.split_once('|').filter(|(_, rest)| !rest.contains('|'))?;
+        let rate = rate.trim().parse().ok().filter(|rate: &f64| rate.is_finite())?;
+        let [service, operation] = [service, operation].map(|name| name.trim().to_owned());
+        Some(AnalyzedSpan { service, operation, rate })
+    };
+    text.split(',').map(|item| one(item).ok_or_else(|| WRONG.to_owned())).collect()
 }
 
 /// A number with an optional unit: `512`, `64KiB`, `1.5 MB`. `K`, `M` and `G` are powers of 1024 with and without `B` or `iB`, as `docker` has

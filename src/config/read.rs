@@ -15,6 +15,7 @@ use crate::relay;
 use crate::relay::Compression;
 use crate::secret::{ApiKey, Url};
 use crate::trace::normalise;
+use crate::trace::sample::{self, ProbabilisticSettings, RareSettings};
 
 /// How long a platform waits between TERM and KILL by default (Cloud Run, `docker stop`: 10 s), less half a second for the exit itself.
 const STOP_TIMEOUT: Duration = Duration::from_millis(9500);
@@ -36,9 +37,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Port of tracers that are told nothing.
 const PORT: u16 = 8126;
-
-/// The agent's target of its samplers, traces per second.
-const TPS: f64 = 10.0;
 
 /// The settings that `env` says, and what is wrong in it. It never fails.
 pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
@@ -188,8 +186,7 @@ impl Reader<'_> {
                 .text(&keys::HOSTNAME)
                 .filter(|name| !name.eq_ignore_ascii_case("none"))
                 .unwrap_or_default(),
-            target_tps: self.take(&keys::TARGET_TPS, TPS, parse::rate),
-            errors_tps: self.take(&keys::ERROR_TPS, TPS, parse::rate),
+            sampling: self.sampling(&has),
             stats_by_span_kind: self.take(&keys::STATS_BY_SPAN_KIND, true, parse::boolean),
             peer_tags_aggregation: self.take(&keys::PEER_TAGS_AGGREGATION, true, parse::boolean),
             peer_tags: self.take(&keys::PEER_TAGS, Vec::new(), parse::list),
@@ -206,6 +203,47 @@ impl Reader<'_> {
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
             obfuscation: self.obfuscation(&features),
         }
+    }
+
+    fn sampling(&mut self, has: &impl Fn(&str) -> bool) -> sample::Settings {
+        let default = sample::Settings::default();
+        sample::Settings {
+            target_tps: self.take(&keys::TARGET_TPS, default.target_tps, parse::rate),
+            errors_tps: self.take(&keys::ERROR_TPS, default.errors_tps, parse::rate),
+            rare: self.rare_sampler(),
+            probabilistic: self.probabilistic_sampler(has("probabilistic_sampler_full_trace_id")),
+            errors_alone: self.take(&keys::ERRORS_ALONE, false, parse::boolean),
+            events_per_second_max: self.take(
+                &keys::MAX_EPS,
+                default.events_per_second_max,
+                parse::rate,
+            ),
+            analyzed_spans: self.take(&keys::ANALYZED_SPANS, Vec::new(), parse::analyzed_spans),
+            asks_about_tracer_drops: has("error_rare_sample_tracer_drop"),
+        }
+    }
+
+    fn rare_sampler(&mut self) -> Option<RareSettings> {
+        let default = RareSettings::default();
+        let settings = RareSettings {
+            tps: self.take(&keys::RARE_SAMPLER_TPS, default.tps, parse::rate),
+            cooldown: self.take(&keys::RARE_SAMPLER_COOLDOWN, default.cooldown, parse::duration),
+            cardinality: self.take(
+                &keys::RARE_SAMPLER_CARDINALITY,
+                default.cardinality,
+                parse::cardinality,
+            ),
+        };
+        self.take(&keys::RARE_SAMPLER, false, parse::boolean).then_some(settings)
+    }
+
+    fn probabilistic_sampler(&mut self, full_trace_id: bool) -> Option<ProbabilisticSettings> {
+        let settings = ProbabilisticSettings {
+            percentage: self.take(&keys::PROBABILISTIC_PERCENTAGE, 0.0, parse::percentage),
+            hash_seed: self.take(&keys::PROBABILISTIC_SEED, 0, parse::seed),
+            full_trace_id,
+        };
+        self.take(&keys::PROBABILISTIC_SAMPLER, false, parse::boolean).then_some(settings)
     }
 
     /// The agent's order: its own env, the general one, the first `env:` tag.

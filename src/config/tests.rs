@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::{Env, Mode, Settings, keys, read};
 use crate::log::Level;
 use crate::relay::Compression;
+use crate::trace::sample::{self, AnalyzedSpan, ProbabilisticSettings, RareSettings};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -58,7 +59,7 @@ fn without_variables_there_are_the_defaults() {
     );
     assert!(!pipeline.component_to_name && !pipeline.big_resource && !pipeline.sending);
     assert_eq!(
-        (pipeline.target_tps, pipeline.errors_tps, pipeline.flush_interval),
+        (pipeline.sampling.target_tps, pipeline.sampling.errors_tps, pipeline.flush_interval),
         (10.0, 10.0, Duration::from_secs(3))
     );
     assert_eq!(relay.trace_url, "https://trace.agent.datadoghq.com");
@@ -205,9 +206,9 @@ fn where_the_tracer_connects_can_be_set() {
 
 #[test]
 fn sampling_and_stats_can_be_set() {
-    check("DD_APM_TARGET_TPS", "0.5", |s| s.pipeline.target_tps, 0.5);
-    check("DD_APM_MAX_TPS", "20", |s| s.pipeline.target_tps, 20.0);
-    check("DD_APM_ERROR_TPS", "0", |s| s.pipeline.errors_tps, 0.0);
+    check("DD_APM_TARGET_TPS", "0.5", |s| s.pipeline.sampling.target_tps, 0.5);
+    check("DD_APM_MAX_TPS", "20", |s| s.pipeline.sampling.target_tps, 20.0);
+    check("DD_APM_ERROR_TPS", "0", |s| s.pipeline.sampling.errors_tps, 0.0);
     check("DD_APM_COMPUTE_STATS_BY_SPAN_KIND", "false", |s| s.pipeline.stats_by_span_kind, false);
     check("DD_APM_PEER_TAGS_AGGREGATION", "false", |s| s.pipeline.peer_tags_aggregation, false);
     check("DD_APM_PEER_SERVICE_AGGREGATION", "false", |s| s.pipeline.peer_tags_aggregation, false);
@@ -221,6 +222,77 @@ fn sampling_and_stats_can_be_set() {
     let features = |s: &Settings| (s.pipeline.component_to_name, s.pipeline.big_resource);
     check("DD_APM_FEATURES", "429,component2name", features, (true, false));
     check("DD_APM_FEATURES", "big_resource component2name", features, (true, true));
+}
+
+#[test]
+fn samplers_are_off_until_they_are_switched_on() {
+    let sampling = |s: &Settings| s.pipeline.sampling.clone();
+    let default = sample::Settings::default();
+    check("DD_APM_RARE_SAMPLER_TPS", "7", sampling, default.clone());
+    check("DD_APM_PROBABILISTIC_SAMPLER_SAMPLING_PERCENTAGE", "50", sampling, default);
+    let rare = RareSettings::default();
+    check("DD_APM_ENABLE_RARE_SAMPLER", "true", |s| s.pipeline.sampling.rare, Some(rare));
+    check("DD_APM_DISABLE_RARE_SAMPLER", "true", |s| s.pipeline.sampling.rare, None);
+    let (settings, problems) = wrap(&[
+        ("DD_APM_ENABLE_RARE_SAMPLER", "true"),
+        ("DD_APM_RARE_SAMPLER_TPS", "2"),
+        ("DD_APM_RARE_SAMPLER_COOLDOWN", "10m"),
+        ("DD_APM_RARE_SAMPLER_CARDINALITY", "65536"),
+        ("DD_APM_PROBABILISTIC_SAMPLER_ENABLED", "true"),
+        ("DD_APM_PROBABILISTIC_SAMPLER_SAMPLING_PERCENTAGE", "12.5"),
+        ("DD_APM_PROBABILISTIC_SAMPLER_HASH_SEED", "-1"),
+        ("DD_APM_FEATURES", "probabilistic_sampler_full_trace_id,error_rare_sample_tracer_drop"),
+    ]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let sampling = settings.pipeline.sampling;
+    let cooldown = Duration::from_secs(600);
+    assert_eq!(sampling.rare, Some(RareSettings { tps: 2.0, cooldown, cardinality: 65_536 }));
+    let probabilistic =
+        ProbabilisticSettings { percentage: 12.5, hash_seed: u32::MAX, full_trace_id: true };
+    assert_eq!(sampling.probabilistic, Some(probabilistic));
+    assert!(sampling.asks_about_tracer_drops);
+}
+
+#[test]
+fn errors_alone_and_events_can_be_set() {
+    let errors_alone = "DD_APM_ERROR_TRACKING_STANDALONE_ENABLED";
+    check(errors_alone, "true", |s| s.pipeline.sampling.errors_alone, true);
+    check("DD_MAX_EPS", "0", |s| s.pipeline.sampling.events_per_second_max, 0.0);
+    let analyzed = |service: &str, operation: &str, rate| AnalyzedSpan {
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        rate,
+    };
+    check(
+        "DD_APM_ANALYZED_SPANS",
+        "web-store|web.request=1, Db|db.query=0.5",
+        |s| s.pipeline.sampling.analyzed_spans.clone(),
+        vec![analyzed("web-store", "web.request", 1.0), analyzed("Db", "db.query", 0.5)],
+    );
+}
+
+#[test]
+fn bad_values_for_samplers_are_said() {
+    for (name, value, wrong) in [
+        (
+            "DD_APM_ANALYZED_SPANS",
+            "web-store=1",
+            "is not of the form service|operation=rate,…, ignoring it",
+        ),
+        (
+            "DD_APM_RARE_SAMPLER_CARDINALITY",
+            "0",
+            "is not a whole number between 1 and 65536, using 200",
+        ),
+        (
+            "DD_APM_PROBABILISTIC_SAMPLER_SAMPLING_PERCENTAGE",
+            "-1",
+            "is not a number of 0 or more, using 0",
+        ),
+        ("DD_APM_PROBABILISTIC_SAMPLER_HASH_SEED", "x", "is not a whole number, using 0"),
+    ] {
+        check_bad(name, value, &format!("invalid {name}: {value:?} {wrong}"));
+    }
 }
 
 #[test]
@@ -393,6 +465,6 @@ proptest! {
         prop_assert!(problems.len() <= pairs.len());
         prop_assert!(!settings.intake.hosts.is_empty() && !settings.pipeline.env.is_empty());
         prop_assert!(settings.relay.trace_url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
-        prop_assert!(settings.pipeline.target_tps.is_finite() && settings.pipeline.flush_interval >= Duration::from_millis(100));
+        prop_assert!(settings.pipeline.sampling.target_tps.is_finite() && settings.pipeline.flush_interval >= Duration::from_millis(100));
     }
 }

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::intake::obfuscation::{self, Obfuscation};
 use crate::intake::{Settings, route};
 use crate::pipeline;
+use crate::trace::sample::AnalyzedSpan;
 use crate::trace::stats;
 use crate::version;
 
@@ -29,7 +30,7 @@ struct Document<'a> {
     git_commit: &'a str,
     endpoints: &'a [&'a str],
     /// A tracer may drop what it does not sample, once it has computed stats of it, and may compute them: only where somebody receives
-    /// those stats. The viewer has to see every trace.
+    /// those stats. The viewer has to see every trace, and so has the probabilistic sampler.
     client_drop_p0s: bool,
     span_meta_structs: bool,
     long_running_spans: bool,
@@ -52,13 +53,15 @@ struct Config<'a> {
     default_env: &'a str,
     #[serde(serialize_with = "as_go_writes_it")]
     target_tps: f64,
+    #[serde(serialize_with = "as_go_writes_it")]
+    max_eps: f64,
     receiver_port: u16,
     receiver_socket: String,
     connection_limit: usize,
     receiver_timeout: u64,
     max_request_bytes: usize,
-    analyzed_spans_by_service: BTreeMap<&'a str, f64>,
     obfuscation: Obfuscation<'a>,
+    analyzed_spans_by_service: BTreeMap<&'a str, BTreeMap<&'a str, Rate>>,
 }
 
 /// Filters that a tracer should apply before it computes stats.
@@ -69,6 +72,11 @@ struct Filters<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     reject: &'a [String],
 }
+
+/// The share of the spans of an operation that become events.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Rate(#[serde(serialize_with = "as_go_writes_it")] f64);
 
 /// Whole numbers without a fraction, as in the agent's document.
 fn as_go_writes_it<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -92,14 +100,15 @@ impl Info {
             version: version::AGENT,
             git_commit: "",
             endpoints: &route::LISTED,
-            client_drop_p0s: pipeline.sending,
+            client_drop_p0s: pipeline.sending && pipeline.sampling.probabilistic.is_none(),
             span_meta_structs: true,
             long_running_spans: true,
             span_events: true,
             evp_proxy_allowed_headers: &[],
             config: Config {
                 default_env: &pipeline.env,
-                target_tps: pipeline.target_tps,
+                target_tps: pipeline.sampling.target_tps,
+                max_eps: pipeline.sampling.events_per_second_max,
                 receiver_port: intake.port,
                 receiver_socket: intake
                     .socket
@@ -109,8 +118,8 @@ impl Info {
                 connection_limit: intake.connections_max,
                 receiver_timeout: intake.receive_timeout.as_secs(),
                 max_request_bytes: intake.body_bytes_max,
-                analyzed_spans_by_service: BTreeMap::new(),
                 obfuscation: Obfuscation::new(&pipeline.obfuscation, pipeline.replace_rules()),
+                analyzed_spans_by_service: analyzed_spans(&pipeline.sampling.analyzed_spans),
             },
             peer_tags: if pipeline.peer_tags_aggregation {
                 stats::peer_tag_keys(&pipeline.peer_tags)
@@ -135,6 +144,14 @@ impl Info {
     }
 }
 
+fn analyzed_spans(settings: &[AnalyzedSpan]) -> BTreeMap<&str, BTreeMap<&str, Rate>> {
+    let mut by_service: BTreeMap<&str, BTreeMap<&str, Rate>> = BTreeMap::new();
+    for AnalyzedSpan { service, operation, rate } in settings {
+        by_service.entry(service).or_default().insert(operation, Rate(*rate));
+    }
+    by_service
+}
+
 /// JSON with a tab per level. Writing strings and numbers into memory cannot fail; an empty object stands for the impossible.
 fn pretty(document: &Document<'_>) -> Vec<u8> {
     let mut body = Vec::with_capacity(4096);
@@ -155,7 +172,8 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
 
-    use super::{Info, Settings, pipeline, state_of};
+    use super::{AnalyzedSpan, Info, Settings, pipeline, state_of};
+    use crate::trace::sample::ProbabilisticSettings;
 
     fn document(change: impl FnOnce(&mut pipeline::Settings)) -> serde_json::Value {
         serde_json::from_str(&text(change)).unwrap()
@@ -175,8 +193,7 @@ mod tests {
             env: "prod".to_owned(),
             hostname: String::new(),
             span_tags: Vec::new(),
-            target_tps: 10.0,
-            errors_tps: 10.0,
+            sampling: Default::default(),
             stats_by_span_kind: true,
             peer_tags_aggregation: true,
             peer_tags: vec!["my.peer".to_owned()],
@@ -286,6 +303,27 @@ mod tests {
     fn a_tracer_may_drop_traces_only_where_its_stats_are_sent() {
         assert_eq!(document(|_| {})["client_drop_p0s"], true);
         assert_eq!(document(|settings| settings.sending = false)["client_drop_p0s"], false);
+        let by_share =
+            ProbabilisticSettings { percentage: 100.0, hash_seed: 0, full_trace_id: false };
+        let document = document(|settings| settings.sampling.probabilistic = Some(by_share));
+        assert_eq!(document["client_drop_p0s"], false, "the sampler has to see every trace");
+    }
+
+    #[test]
+    fn analyzed_spans_are_told_by_service() {
+        let named = |service: &str, operation: &str, rate| AnalyzedSpan {
+            service: service.to_owned(),
+            operation: operation.to_owned(),
+            rate,
+        };
+        let document = document(|settings| {
+            settings.sampling.events_per_second_max = 2.5;
+            settings.sampling.analyzed_spans =
+                vec![named("a", "x", 1.0), named("b", "x", 0.5), named("a", "y", 0.25)];
+        });
+        let by_service = serde_json::json!({ "a": { "x": 1, "y": 0.25 }, "b": { "x": 0.5 } });
+        assert_eq!(document["config"]["analyzed_spans_by_service"], by_service);
+        assert_eq!(document["config"]["max_eps"], 2.5);
     }
 
     #[test]
@@ -311,7 +349,8 @@ mod tests {
     fn whole_numbers_have_no_fraction() {
         assert_eq!(document(|_| {})["config"]["target_tps"].to_string(), "10");
         assert_eq!(
-            document(|settings| settings.target_tps = 2.5)["config"]["target_tps"].to_string(),
+            document(|settings| settings.sampling.target_tps = 2.5)["config"]["target_tps"]
+                .to_string(),
             "2.5"
         );
     }

@@ -5,6 +5,7 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod look;
+mod sampled;
 mod stats;
 mod traces;
 
@@ -23,7 +24,7 @@ use crate::trace::model::Body;
 use crate::trace::payload::{Agent, Batch};
 use crate::trace::redact::Redactor;
 use crate::trace::redact::replace::{self, Rules};
-use crate::trace::sample::{NoPriority, Priority, Reply};
+use crate::trace::sample::{self, Reply, Samplers};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
 use crate::trace::{Tracer, chunk, normalise, obfuscate};
 use crate::{version, view};
@@ -37,10 +38,8 @@ pub struct Settings {
     pub hostname: String,
     /// `DD_TAGS` and `DD_EXTRA_TAGS`: attributes of every span that lacks them.
     pub span_tags: Vec<(String, String)>,
-    /// `DD_APM_TARGET_TPS`: traces per second that the priority and the no-priority sampler aim at.
-    pub target_tps: f64,
-    /// `DD_APM_ERROR_TPS`, reported in payloads.
-    pub errors_tps: f64,
+    /// Which traces are sent.
+    pub sampling: sample::Settings,
     /// `DD_APM_COMPUTE_STATS_BY_SPAN_KIND`.
     pub stats_by_span_kind: bool,
     /// `DD_APM_PEER_TAGS_AGGREGATION`.
@@ -158,8 +157,10 @@ pub struct Pipeline {
     batch_since_ns: Option<u64>,
     buffer: Vec<u8>,
     languages: BTreeSet<String>,
-    priority: Priority,
-    no_priority: NoPriority,
+    samplers: Samplers,
+    sampled: sampled::Sampled,
+    /// Numbers of a body's chunks, used again for the next body.
+    left: Vec<usize>,
     concentrator: Concentrator,
     client_stats: ClientStats,
     group_words: Vec<u32>,
@@ -212,8 +213,9 @@ impl Pipeline {
             batch_since_ns: None,
             buffer: Vec::new(),
             languages: BTreeSet::new(),
-            priority: Priority::new(settings.target_tps, &settings.env, !settings.sending),
-            no_priority: NoPriority::new(settings.target_tps),
+            samplers: Samplers::new(&settings.sampling, &settings.env, !settings.sending, now_ns),
+            sampled: sampled::Sampled::default(),
+            left: Vec::new(),
             concentrator: stats::concentrator(&settings, now_ns),
             client_stats: stats::client_stats(&settings, now_ns),
             group_words: Vec::new(),
@@ -231,7 +233,7 @@ impl Pipeline {
 
     /// Version and JSON body of the rates that tracers are told.
     pub fn reply(&mut self) -> &Reply {
-        self.priority.reply()
+        self.samplers.reply()
     }
 
     /// Takes a traces body in, whole or not at all.
@@ -320,8 +322,9 @@ impl Pipeline {
             hostname: &self.settings.hostname,
             env: &self.settings.env,
             version: version::AGENT,
-            target_tps: self.settings.target_tps,
-            errors_tps: self.settings.errors_tps,
+            target_tps: self.settings.sampling.target_tps,
+            errors_tps: self.settings.sampling.errors_tps,
+            rare_sampler: self.settings.sampling.rare.is_some(),
         };
         let mut body = std::mem::take(&mut self.buffer);
         body.clear();

@@ -3,15 +3,18 @@
 use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
 use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
-use crate::trace::chunk::{Context, PRIORITY_NONE, ReadyValue, Work, is_rejected};
+use crate::trace::chunk::{Context, ReadyValue, is_rejected};
 use crate::trace::decode::Form;
 use crate::trace::encode::{self, Additions};
 use crate::trace::head::BodyFacts;
 use crate::trace::model::{Body, Chunk};
 use crate::trace::payload::Head;
-use crate::trace::sample::{self, NoPriority, Priority, Root, SpanText, Verdict};
-use crate::trace::strings::{Ref, Strings};
+use crate::trace::sample::{Decision, Seen, Share};
+use crate::trace::strings::{Mark, Ref};
 use crate::trace::table::Table;
+
+/// The chunk's attribute of a trace with an error, where only errors are tracked.
+const TRACKED_ERROR: [&str; 2] = ["_dd.error_tracking_standalone.error", "true"];
 
 /// A chunk's counts.
 fn counts(chunk: &Chunk) -> Counts {
@@ -41,30 +44,60 @@ impl Pipeline {
             },
             otlp_export: &facts.otlp_export,
         };
-        #[expect(clippy::cast_precision_loss, reason = "a weight")]
-        let dropped_p0_weight = tracer.dropped_p0_traces as f32 / body.chunks.len().max(1) as f32;
-        let mut index = None;
-        for chunk in &body.chunks {
-            let counts = counts(chunk);
-            self.ledger.received(counts);
-            if is_rejected(chunk, body) {
-                self.ledger.rejected(counts);
-                continue;
+        let rules = self.rules.clone();
+        let context = Context { body, source, tracer, rules: &rules, now_ns };
+        // As in the agent: of the chunks that are left the last takes the place of one of which nothing is sent, so this is the order in which
+        // the samplers see them; and what the tracer dropped itself counts for those that are left.
+        let mut left = std::mem::take(&mut self.left);
+        left.clear();
+        left.extend(0..body.chunks.len());
+        let (mut at, mut open) = (0, None);
+        while let Some(&number) = left.get(at) {
+            let weight = dropped_p0_weight(tracer.dropped_p0_traces, left.len());
+            if self.take_chunk(&body.chunks[number], &mut open, &head, &context, weight) {
+                at += 1;
+            } else {
+                left.swap_remove(at);
             }
-            if self.batch.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
-                self.send_batch();
-                index = None;
-            }
-            let open = *index.get_or_insert_with(|| self.open_payload(&head, body));
-            if !self.filters.is_empty() && self.filters.drops(chunk, body, source) {
-                self.ledger.filtered(counts);
-                continue;
-            }
-            let rules = self.rules.clone();
-            let context = Context { body, source, tracer, rules: &rules, now_ns };
-            self.take_chunk(chunk, open, &head, &context, dropped_p0_weight);
-            self.batch_since_ns.get_or_insert(now_ns);
         }
+        self.left = left;
+    }
+
+    /// One chunk; whether something of it is sent. `open` is the payload that the body's chunks go to, once there is one.
+    fn take_chunk(
+        &mut self,
+        chunk: &Chunk,
+        open: &mut Option<usize>,
+        head: &Head<'_>,
+        context: &Context<'_>,
+        dropped_p0_weight: f32,
+    ) -> bool {
+        let counts = counts(chunk);
+        self.ledger.received(counts);
+        if is_rejected(chunk, context.body) {
+            self.ledger.rejected(counts);
+            return false;
+        }
+        if !self.filters.is_empty() && self.filters.drops(chunk, context.body, context.source) {
+            self.ledger.filtered(counts);
+            return false;
+        }
+        if self.batch.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
+            self.send_batch();
+            *open = None;
+        }
+        let open = *open.get_or_insert_with(|| self.open_payload(head, context.body));
+        let (mark, decision) = self.decide(chunk, open, head, context, dropped_p0_weight);
+        if decision.share == Share::Nothing {
+            let payload = self.batch.open(open);
+            payload.table.take_back(mark);
+            payload.groups.take_back();
+            self.ledger.sampled_out(counts);
+            return false;
+        }
+        self.send_chunk(chunk, open, mark, &decision, context);
+        self.batch_since_ns.get_or_insert(context.now_ns);
+        true
     }
 
     /// The payload that the body's chunks go to.
@@ -77,16 +110,16 @@ impl Pipeline {
         index
     }
 
-    /// One chunk. What a later step needs of an earlier one is in [`Work`].
-    fn take_chunk(
+    /// Normalises and redacts a chunk, counts it and asks the samplers; also, where the table stood before. What a later step needs of an
+    /// earlier one is in `work`.
+    fn decide(
         &mut self,
         chunk: &Chunk,
         open: usize,
         head: &Head<'_>,
         context: &Context<'_>,
         dropped_p0_weight: f32,
-    ) {
-        let counts = counts(chunk);
+    ) -> (Mark, Decision) {
         let payload = self.batch.open(open);
         let mark = payload.table.strings.mark();
         self.work.take(chunk, &mut payload.table, context, &mut self.redactor);
@@ -105,50 +138,57 @@ impl Pipeline {
                 head,
             );
         }
-        let verdict = if self.settings.sending {
-            let samplers = (&mut self.priority, &mut self.no_priority);
-            sample(
-                samplers,
-                &self.work,
-                &payload.table.strings,
-                head,
-                context.now_ns,
-                dropped_p0_weight,
-            )
-        } else {
-            Verdict { keep: true, rate: None }
-        };
-        if !verdict.keep {
-            payload.table.take_back(mark);
-            payload.groups.take_back();
-            self.ledger.sampled_out(counts);
-            return;
+        if !self.settings.sending {
+            return (mark, Decision::KEEP);
         }
+        let strings = &payload.table.strings;
+        let seen = Seen { strings, env: head.env, now_ns: context.now_ns, dropped_p0_weight };
+        (mark, self.samplers.decide(&mut self.work, &seen))
+    }
+
+    /// Encodes what of a chunk is sent.
+    fn send_chunk(
+        &mut self,
+        chunk: &Chunk,
+        open: usize,
+        mark: Mark,
+        decision: &Decision,
+        context: &Context<'_>,
+    ) {
+        let payload = self.batch.open(open);
+        let work = &mut self.work;
+        let single = self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
-        let mut root = None;
-        if let Some(rate) = verdict.rate {
-            let key = if has_priority(&self.work) { Priority::KEY } else { NoPriority::KEY };
-            root = Some((table.strings.intern(key.as_bytes()), ReadyValue::Number(rate)));
-        }
+        let is_first_gone =
+            decision.share == Share::Part && self.samplers.kept().first() != Some(&0);
         let marker = table.strings.intern(context.body.form.marker().as_bytes());
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
+        let mut tracked = None;
+        if decision.is_tracked_error {
+            let [key, value] = TRACKED_ERROR.map(|text| table.strings.intern(text.as_bytes()));
+            tracked = Some((key, value));
+        }
         let additions = Additions {
-            root: root.as_slice(),
+            is_dropped: decision.is_dropped,
+            chunk: tracked.as_slice(),
+            single,
             marker: (payload.own.converted, ReadyValue::Text(marker)),
-            marks: marked_spans(chunk, context.body),
+            marks: marked_spans(chunk, context.body, is_first_gone),
             lacking: &lacking,
             top_level: payload.own.top_level,
         };
         encode::chunk(
             &mut payload.chunks,
-            &self.work,
+            work,
             &additions,
             table,
             context.body,
             context.source,
             &self.redactor.rules,
         );
-        payload.counts.add(counts);
+        let (all, sent) = (counts(chunk), work.spans.len() as u64);
+        self.ledger.sampled_out(Counts { spans: all.spans - sent, ..Counts::default() });
+        payload.counts.add(Counts { spans: sent, ..all });
     }
 }
 
@@ -161,53 +201,17 @@ fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
         .collect()
 }
 
-/// How many of the chunk's spans are marked as converted.
-fn marked_spans(chunk: &Chunk, body: &Body) -> usize {
+/// How many of the chunk's spans are marked as converted; `is_first_gone`: its first span is not sent.
+fn marked_spans(chunk: &Chunk, body: &Body, is_first_gone: bool) -> usize {
     match (body.form, chunk.spans.range().start) {
-        (Form::V05, 0) => 1,
+        (Form::V05, 0) if !is_first_gone => 1,
         (Form::V05, _) => 0,
         _ => usize::MAX,
     }
 }
 
-fn has_priority(work: &Work) -> bool {
-    work.facts.priority != PRIORITY_NONE
-}
-
-/// Asks the samplers, in the agent's order.
-fn sample(
-    (priority, no_priority): (&mut Priority, &mut NoPriority),
-    work: &Work,
-    strings: &Strings,
-    head: &Head<'_>,
-    now_ns: u64,
-    dropped_p0_weight: f32,
-) -> Verdict {
-    let now_s = now_ns / 1_000_000_000;
-    let span = &work.spans[work.root];
-    #[expect(clippy::cast_possible_truncation, reason = "samplers take the low 64 bits")]
-    let root = Root {
-        trace_id: work.facts.trace_id as u64,
-        parent_id: span.parent_id,
-        service: strings.get(span.service),
-        env: head.env,
-        weight: sample::weight(span.notes.sample_rate, span.notes.pre_sample_rate),
-        sample_rate: span.notes.sample_rate.unwrap_or(1.0),
-        has_rate: span.notes.has_rate,
-    };
-    if has_priority(work) {
-        return priority.sample(now_s, &root, work.facts.priority, dropped_p0_weight);
-    }
-    let text = |index: usize| {
-        let span = &work.spans[index];
-        SpanText {
-            service: strings.get(span.service),
-            name: strings.get(span.name),
-            resource: strings.get(span.resource),
-            error: span.error,
-            status_code: strings.get(span.notes.http_status),
-            error_type: strings.get(span.notes.error_type),
-        }
-    };
-    no_priority.sample(now_s, &root, &text(work.root), (0..work.spans.len()).map(text))
+/// How many traces the tracer has dropped itself for each of the chunks that it sent.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a weight")]
+fn dropped_p0_weight(dropped: u64, chunks: usize) -> f32 {
+    (dropped as f64 / chunks.max(1) as f64) as f32
 }

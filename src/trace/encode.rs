@@ -14,8 +14,12 @@ use crate::trace::{normalise, wire};
 /// What is added to a chunk's spans on their way out.
 #[derive(Clone, Copy, Debug)]
 pub struct Additions<'a> {
-    /// Attributes of the root alone.
-    pub root: &'a [(Ref, ReadyValue)],
+    /// Whether the trace counts as dropped.
+    pub is_dropped: bool,
+    /// Attributes of the chunk.
+    pub chunk: &'a [(Ref, Ref)],
+    /// Attributes of single spans, by their index.
+    pub single: &'a [(usize, (Ref, ReadyValue))],
     /// The marker of the form.
     pub marker: (Ref, ReadyValue),
     /// How many spans get the marker, from the first on.
@@ -36,17 +40,23 @@ pub fn chunk(
     source: &[u8],
     rules: &Rules,
 ) {
-    let ChunkFacts { priority, origin, sampling_mechanism, trace_id } = work.facts;
+    let ChunkFacts { priority, origin, sampling_mechanism, trace_id, .. } = work.facts;
     let field = wire::open(out, 0x5a);
     wire::number(out, 0x08, i64::from(priority).cast_unsigned());
     wire::number(out, 0x10, u64::from(origin));
+    let mut room = wire::Room::open(out, additions.chunk.len() * ENTRY_BYTES);
+    for (key, text) in additions.chunk {
+        text_entry(&mut room, 0x1a, *key, *text);
+    }
+    room.close();
     for (index, ready) in work.spans.iter().enumerate() {
-        let root = if index == work.root { additions.root } else { &[] };
+        let single = additions.single.iter().filter(|(span, _)| *span == index);
         let marker = (index < additions.marks).then_some(&additions.marker);
         let mut encoder = Encoder { rules, out, table, body, source };
-        let own = work.attributes[ready.attributes.range()].iter();
-        encoder.span(ready, own.chain(marker).chain(root), additions);
+        let own = &work.attributes[ready.attributes.range()];
+        encoder.span(ready, own, marker.into_iter().chain(single.map(|(_, own)| own)), additions);
     }
+    wire::number(out, 0x28, u64::from(additions.is_dropped));
     wire::bytes(out, 0x32, &trace_id.to_be_bytes());
     wire::number(out, 0x38, u64::from(sampling_mechanism.unwrap_or(0)));
     wire::close(out, field);
@@ -64,12 +74,12 @@ impl Encoder<'_> {
     fn span<'b>(
         &mut self,
         ready: &Ready,
-        attributes: impl Iterator<Item = &'b (Ref, ReadyValue)> + Clone,
+        attributes: &[(Ref, ReadyValue)],
+        added: impl Iterator<Item = &'b (Ref, ReadyValue)>,
         additions: &Additions<'_>,
     ) {
         let field = wire::open(self.out, 0x22);
-        let added = additions.root.len() + additions.lacking.len() + 2;
-        let entries = ready.attributes.range().len() + added;
+        let entries = attributes.len() + additions.single.len() + additions.lacking.len() + 2;
         let mut room = wire::Room::open(self.out, SPAN_BYTES + entries * ENTRY_BYTES);
         room.number(0x08, ready.service);
         room.number(0x10, ready.name);
@@ -80,8 +90,11 @@ impl Encoder<'_> {
         room.long(0x38, ready.duration);
         room.number(0x40, u32::from(ready.error));
         let mut bytes = 0;
-        for (key, value) in attributes.clone() {
+        for (key, value) in attributes {
             bytes += usize::from(!entry(&mut room, *key, *value));
+        }
+        for (key, value) in added {
+            entry(&mut room, *key, *value);
         }
         if ready.add_top_level {
             number_entry(&mut room, additions.top_level, 1.0);

@@ -79,12 +79,38 @@ pub enum Meaning {
     ErrorMessage,
     /// `error.type`.
     ErrorType,
+    /// `_dd1.sr.rcusr`: the tracer's rate, as events name it.
+    ClientRate,
+    /// `_dd1.sr.eausr`: the share of such spans that become analytics events.
+    EventRate,
+    /// `_dd1.sr.eamax`: the rate by which the number of events was limited.
+    EventLimitRate,
+    /// `_dd.span_sampling.mechanism`: the tracer has sampled the span by itself.
+    SpanSampling,
+    /// `_dd.span_events.has_exception`.
+    HasException,
 }
 
 impl Meaning {
     /// Whether the payload has a field of its own for the value. In JSON bodies the agent sends it in that field alone.
     pub fn has_field(self) -> bool {
         matches!(self, Self::Env | Self::Version | Self::Component | Self::SpanKind)
+    }
+
+    /// Whether a text that is a number counts as the number.
+    pub fn is_number(self) -> bool {
+        matches!(
+            self,
+            Self::TopLevel
+                | Self::ClientTopLevel
+                | Self::Measured
+                | Self::PartialVersion
+                | Self::SampleRate
+                | Self::PreSampleRate
+                | Self::AgentSampleRate
+                | Self::RuleSampleRate
+                | Self::PrioritySampleRate
+        )
     }
 }
 
@@ -181,7 +207,7 @@ pub struct Keys {
 /// Span tags of the user that are looked for; further ones are left out.
 pub const SPAN_TAGS_MAX: usize = 64;
 
-const MEANINGS: [(&str, Meaning); 35] = [
+const MEANINGS: [(&str, Meaning); 40] = [
     ("env", Meaning::Env),
     ("version", Meaning::Version),
     ("component", Meaning::Component),
@@ -217,6 +243,11 @@ const MEANINGS: [(&str, Meaning); 35] = [
     ("error.message", Meaning::ErrorMessage),
     ("error.msg", Meaning::ErrorMessage),
     ("error.type", Meaning::ErrorType),
+    ("_dd1.sr.rcusr", Meaning::ClientRate),
+    ("_dd1.sr.eausr", Meaning::EventRate),
+    ("_dd1.sr.eamax", Meaning::EventLimitRate),
+    ("_dd.span_sampling.mechanism", Meaning::SpanSampling),
+    ("_dd.span_events.has_exception", Meaning::HasException),
 ];
 
 impl Keys {

@@ -12,6 +12,7 @@ mod fnv;
 pub mod groups;
 pub mod head;
 pub mod keys;
+pub mod marks;
 pub mod model;
 pub mod normalise;
 pub mod obfuscate;
@@ -23,6 +24,7 @@ pub mod sample;
 pub mod stats;
 pub mod strings;
 pub mod table;
+pub mod trim;
 mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).

@@ -153,6 +153,8 @@ pub struct Agent<'a> {
     pub target_tps: f64,
     /// The rate that the errors sampler aims at.
     pub errors_tps: f64,
+    /// Whether the rare sampler is on.
+    pub rare_sampler: bool,
 }
 
 /// The place of a tracer payload in the agent payload, and what is in it.
@@ -212,6 +214,7 @@ impl Batch {
         wire::bytes(out, 0x3a, agent.version.as_bytes());
         wire::double(out, 0x41, agent.target_tps);
         wire::double(out, 0x49, agent.errors_tps);
+        wire::number(out, 0x50, u64::from(agent.rare_sampler));
         for mut payload in self.open.drain(..) {
             if !payload.chunks.is_empty() {
                 let from = out.len();

@@ -29,6 +29,7 @@ mod quickstart;
 mod real_node;
 mod real_python;
 mod relay;
+mod sampling;
 mod settings;
 mod support;
 mod view;

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use crate::trace::Tracer;
 use crate::trace::decode::Form;
 use crate::trace::keys::{Class, Meaning};
+use crate::trace::marks::Marks;
 use crate::trace::model::{Attribute, Body, Chunk, Slice, Text, Value};
 use crate::trace::normalise;
 use crate::trace::redact::{Redactor, SpanType};
@@ -84,8 +85,6 @@ pub struct Notes {
     grpc_weight: u8,
     /// `_dd.svc_src`.
     pub service_source: Ref,
-    /// `http.status_code` as a text tag.
-    pub http_status: Ref,
     /// `error.type`.
     pub error_type: Ref,
     /// `error.message`.
@@ -106,6 +105,8 @@ pub struct Notes {
     pub has_rate: bool,
     /// Key and value of `_dd.base_service`.
     pub base_service: (Ref, Ref),
+    /// Attributes that samplers look at once in a while.
+    pub marks: Marks,
 }
 
 /// A span that is ready to be encoded.
@@ -166,6 +167,8 @@ pub struct ChunkFacts {
     pub sampling_mechanism: Option<u32>,
     /// All 128 bits.
     pub trace_id: u128,
+    /// Attributes of its spans that samplers look at once in a while.
+    pub marks: Marks,
 }
 
 /// A chunk of up to this many spans is searched for a parent; a larger one gets an index.
@@ -176,7 +179,13 @@ pub const PRIORITY_NONE: i32 = -128;
 
 impl Default for ChunkFacts {
     fn default() -> Self {
-        Self { priority: PRIORITY_NONE, origin: 0, sampling_mechanism: None, trace_id: 0 }
+        Self {
+            priority: PRIORITY_NONE,
+            origin: 0,
+            sampling_mechanism: None,
+            trace_id: 0,
+            marks: Marks::NONE,
+        }
     }
 }
 
@@ -352,6 +361,8 @@ impl Work {
         table: &mut Table,
         context: &Context<'_>,
     ) -> Option<(Ref, ReadyValue)> {
+        ready.notes.marks.see(class.meaning);
+        self.facts.marks.see(class.meaning);
         match value {
             ReadyValue::Text(text) => {
                 let changed = self.note_text(class.meaning, text, ready, table, context)?;
@@ -402,7 +413,7 @@ impl Work {
             }
             Meaning::Origin if !is_json || self.facts.origin == 0 => self.facts.origin = text,
             Meaning::TraceIdHigh => {
-                if let Ok(high) = u64::from_str_radix(table.strings.get(text), 16) {
+                if let Some(high) = unsigned(table.strings.get(text), 16) {
                     self.facts.trace_id =
                         u128::from(high) << 64 | self.facts.trace_id & u128::from(u64::MAX);
                 }
@@ -410,10 +421,11 @@ impl Work {
             Meaning::DecisionMaker if !is_json || self.facts.sampling_mechanism.is_none() => {
                 let mechanism = table.strings.get(text);
                 let mechanism = mechanism.strip_prefix('-').unwrap_or(mechanism);
-                self.facts.sampling_mechanism = mechanism.parse().ok();
+                // What is no number leaves what was said before.
+                let mechanism = unsigned(mechanism, 10).and_then(|number| number.try_into().ok());
+                self.facts.sampling_mechanism = mechanism.or(self.facts.sampling_mechanism);
             }
             Meaning::HttpStatus => {
-                ready.notes.http_status = text;
                 ready.notes.status_code = table.derive(Derived::StatusCode, text);
                 if ready.notes.status_code == 0 {
                     return None;
@@ -433,6 +445,11 @@ impl Work {
             Meaning::ServiceSource => ready.notes.service_source = text,
             Meaning::ErrorMessage => ready.notes.error_message = text,
             Meaning::ErrorType => ready.notes.error_type = text,
+            _ if meaning.is_number() => {
+                if let Ok(number) = table.strings.get(text).parse() {
+                    self.note_number(meaning, number, ready, table);
+                }
+            }
             _ => {}
         }
         Some(text)
@@ -533,6 +550,11 @@ pub fn is_rejected(chunk: &Chunk, body: &Body) -> bool {
 fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> bool {
     let key = attribute.key.of(source);
     later.iter().any(|other| other.key.of(source) == key)
+}
+
+/// A number without a sign.
+fn unsigned(text: &str, radix: u32) -> Option<u64> {
+    u64::from_str_radix(text, radix).ok().filter(|_| !text.starts_with('+'))
 }
 
 /// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].

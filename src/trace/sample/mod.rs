@@ -1,64 +1,129 @@
 //! Samplers: which traces are kept, and the rates that tracers are told. Source: the agent's behaviour, observed with 7.85.2.
 //!
-//! A trace is asked about in this order, and the first that keeps it ends the questions:
+//! [`Samplers`] asks about a trace in this order (spec: trace-agent 4.7):
 //!
-//! 1. error tracking alone (not there yet);
-//! 2. rare traces (not there yet);
-//! 3. the probabilistic sampler, which where it is on takes the place of all that follows (not there yet);
-//! 4. a negative priority: dropped at once;
-//! 5. a trace with a priority: [`Priority`]; one without: [`NoPriority`];
-//! 6. what is still dropped and has an error: the errors sampler (not there yet).
+//! 1. where only errors are tracked: the errors sampler, and nobody else;
+//! 2. rare traces ([`rare`]), which counts every trace but decides later;
+//! 3. where it is on, the probabilistic sampler ([`probabilistic`]), which takes the place of 4 and 5; of a trace with an error the errors
+//!    sampler has the last word then;
+//! 4. a negative priority: dropped at once (with `error_rare_sample_tracer_drop` only if the user chose it);
+//! 5. a trace with a priority: [`priority`]; one without: [`score`];
+//! 6. what is still dropped and has an error: the errors sampler ([`score`] again).
 //!
-//! [`Priority`] keeps what the tracer chose to keep and measures the traffic of every service, to tell the tracers with every answer how
-//! much to keep. [`NoPriority`] decides itself. Both count traces in [`rates`].
+//! Of a trace that is dropped some spans may be sent all the same: those that the tracer sampled one by one, else analytics events
+//! ([`events`]).
+//!
+//! The priority sampler keeps what the tracer chose to keep and measures the traffic of every service, to tell the tracers with every answer
+//! how much to keep. The score samplers decide themselves. All of these count traces in [`rates`].
 
 mod catalog;
-mod no_priority;
+mod decision;
+mod events;
+mod order;
 mod priority;
+mod probabilistic;
+mod rare;
 mod rates;
+mod score;
 
-pub use no_priority::{NoPriority, SpanText};
-pub use priority::{Priority, Reply};
+pub use decision::{Decision, Key, Share, Write};
+pub use events::AnalyzedSpan;
+pub use order::{Samplers, Seen};
+pub use priority::Reply;
+pub use probabilistic::Settings as ProbabilisticSettings;
+pub use rare::Settings as RareSettings;
 
-/// The priority of a chunk that carries none.
-pub const PRIORITY_NONE: i32 = -128;
+use crate::trace::fnv::Fnv32;
+
+/// The priority of a trace that the user wants to have dropped.
+const PRIORITY_USER_DROP: i8 = -1;
+/// The priority of a trace that the tracer does not choose.
+const PRIORITY_AUTO_DROP: i8 = 0;
+/// The priority of a trace that the tracer chooses.
+const PRIORITY_AUTO_KEEP: i8 = 1;
+/// The priority of a trace that the user wants to have kept.
+const PRIORITY_USER_KEEP: i8 = 2;
+
+/// How traces are sampled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `DD_APM_TARGET_TPS`: traces per second that the priority sampler and the one of traces without a priority aim at.
+    pub target_tps: f64,
+    /// `DD_APM_ERROR_TPS`: traces with an error per second that are kept beside those; 0 for none.
+    pub errors_tps: f64,
+    /// `DD_APM_ENABLE_RARE_SAMPLER` and its settings, where it is on.
+    pub rare: Option<RareSettings>,
+    /// `DD_APM_PROBABILISTIC_SAMPLER_ENABLED` and its settings, where it is on.
+    pub probabilistic: Option<ProbabilisticSettings>,
+    /// `DD_APM_ERROR_TRACKING_STANDALONE_ENABLED`: traces with an error are all that is of use to the user.
+    pub errors_alone: bool,
+    /// `DD_APM_MAX_EPS`: analytics events per second.
+    pub events_per_second_max: f64,
+    /// `DD_APM_ANALYZED_SPANS`.
+    pub analyzed_spans: Vec<AnalyzedSpan>,
+    /// `DD_APM_FEATURES` has `error_rare_sample_tracer_drop`: of traces with a negative priority only those are dropped at once that the
+    /// user chose to drop.
+    pub asks_about_tracer_drops: bool,
+}
+
+impl Default for Settings {
+    /// The agent's.
+    fn default() -> Self {
+        Self {
+            target_tps: 10.0,
+            errors_tps: 10.0,
+            rare: None,
+            probabilistic: None,
+            errors_alone: false,
+            events_per_second_max: 200.0,
+            analyzed_spans: Vec::new(),
+            asks_about_tracer_drops: false,
+        }
+    }
+}
 
 /// What the samplers look at in a chunk's root span.
 #[derive(Clone, Copy, Debug)]
-pub struct Root<'a> {
+struct Root<'a> {
     /// The low 64 bits of the trace id.
-    pub trace_id: u64,
+    trace_id: u64,
     /// The span's parent: 0 for the root of a whole trace.
-    pub parent_id: u64,
+    parent_id: u64,
     /// The normalised service.
-    pub service: &'a str,
+    service: &'a str,
     /// The env of the payload, empty for the agent's own.
-    pub env: &'a str,
+    env: &'a str,
     /// How many traces it stands for, see [`weight`].
-    pub weight: f32,
+    weight: f32,
     /// The metric `_sample_rate`, as it is; 1 where there is none.
-    pub sample_rate: f64,
+    sample_rate: f64,
     /// The span has a rate of the tracer's: a metric `_dd.agent_psr`, `_dd.rule_psr` or `_sampling_priority_rate_v1`.
-    pub has_rate: bool,
+    has_rate: bool,
 }
 
-/// What a sampler says of a trace.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Verdict {
-    /// Whether the trace is kept.
-    pub keep: bool,
-    /// The rate to write on the root as a metric: `_sampling_priority_rate_v1` ([`Priority::KEY`]) or `_dd.no_p_sr` ([`NoPriority::KEY`]).
-    pub rate: Option<f64>,
+/// What of a span tells traces apart.
+#[derive(Clone, Copy, Debug)]
+struct SpanText<'a> {
+    /// The normalised service.
+    service: &'a str,
+    /// The normalised operation name.
+    name: &'a str,
+    /// The resource.
+    resource: &'a str,
+    /// Whether the span has an error.
+    error: bool,
 }
 
-impl Verdict {
-    const DROP: Self = Self { keep: false, rate: None };
+/// The hash of a kind of span. `env` is the hash of the env, or of nothing.
+fn span_hash(env: Fnv32, span: &SpanText<'_>, with_resource: bool) -> u32 {
+    let hash =
+        env.then(span.service.as_bytes()).then(span.name.as_bytes()).then(&[u8::from(span.error)]);
+    if with_resource { hash.then(span.resource.as_bytes()) } else { hash }.value()
 }
 
 /// How many traces a root stands for: 1 over the product of its metrics `_sample_rate` and `_dd1.sr.rapre`, each of which counts only when
 /// it is a rate, in (0, 1].
-#[must_use]
-pub fn weight(sample_rate: Option<f64>, pre_sampler_rate: Option<f64>) -> f32 {
+fn weight(sample_rate: Option<f64>, pre_sampler_rate: Option<f64>) -> f32 {
     let rate =
         |metric: Option<f64>| metric.filter(|&rate| rate > 0.0 && rate <= 1.0).unwrap_or(1.0);
     #[expect(
@@ -70,8 +135,7 @@ pub fn weight(sample_rate: Option<f64>, pre_sampler_rate: Option<f64>) -> f32 {
 }
 
 /// Whether a trace belongs to the share `rate` of all traces. All tracers and agents agree on it: it depends on the trace id alone.
-#[must_use]
-pub fn belongs_to_share(trace_id: u64, rate: f64) -> bool {
+fn belongs_to_share(trace_id: u64, rate: f64) -> bool {
     const FACTOR: u64 = 1_111_111_111_111_111_111;
     const WHOLE: f64 = 18_446_744_073_709_551_616.0;
     if rate < 1.0 {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use super::catalog::Catalog;
 use super::rates::Rates;
-use super::{Root, Verdict};
+use super::{PRIORITY_AUTO_DROP, PRIORITY_AUTO_KEEP, PRIORITY_USER_KEEP, Root};
 
 /// The rates that tracers are told with the answer to a traces body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +16,18 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// What the sampler says of a trace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Verdict {
+    /// Whether the trace is kept.
+    pub(super) keep: bool,
+    /// The rate to write on the root.
+    pub(super) rate: Option<f64>,
+}
+
 /// Keeps what the tracer chose to keep, and computes a rate for every service.
 #[derive(Debug)]
-pub struct Priority {
+pub(super) struct Priority {
     agent_env: String,
     fixed_rate_one: bool,
     rates: Rates,
@@ -29,13 +38,9 @@ pub struct Priority {
 }
 
 impl Priority {
-    /// The metric in which the rate is written on the root.
-    pub const KEY: &'static str = "_sampling_priority_rate_v1";
-
     /// `target_tps`: how many traces per second of all services together the rates aim at. `fixed_rate_one`: nothing is counted and every
     /// rate is 1, because nothing is sent and everything is looked at.
-    #[must_use]
-    pub fn new(target_tps: f64, agent_env: &str, fixed_rate_one: bool) -> Self {
+    pub(super) fn new(target_tps: f64, agent_env: &str, fixed_rate_one: bool) -> Self {
         let reply = Reply { version: String::new(), body: b"{\"rate_by_service\":{}}\n".to_vec() };
         let mut made = Self {
             agent_env: agent_env.to_owned(),
@@ -56,15 +61,15 @@ impl Priority {
     ///
     /// Only decisions of the tracer's own, 0 and 1, are counted, as only those follow the rates. `dropped_p0_weight` is how many traces the
     /// tracer has dropped itself for each chunk of this body.
-    pub fn sample(
+    pub(super) fn sample(
         &mut self,
         now_s: u64,
         root: &Root<'_>,
-        priority: i32,
+        priority: i8,
         dropped_p0_weight: f32,
     ) -> Verdict {
-        let keep = priority == 1 || priority == 2;
-        if priority != 0 && priority != 1 {
+        let keep = priority == PRIORITY_AUTO_KEEP || priority == PRIORITY_USER_KEEP;
+        if priority != PRIORITY_AUTO_DROP && priority != PRIORITY_AUTO_KEEP {
             return Verdict { keep, rate: None };
         }
         let mut rate = 1.0;
@@ -81,7 +86,7 @@ impl Priority {
     }
 
     /// The rates as they are now.
-    pub fn reply(&mut self) -> &Reply {
+    pub(super) fn reply(&self) -> &Reply {
         &self.reply
     }
 
@@ -222,6 +227,32 @@ mod tests {
         let verdict = sampler.sample(1005, &root("a", ""), 1, 49.0);
         assert_eq!(verdict, Verdict { keep: true, rate: Some(0.1) });
         assert!(told(&mut sampler).contains("\"service:a,env:none\":0.1"));
+    }
+
+    #[test]
+    fn tracers_that_follow_the_rates_keep_about_the_target_together() {
+        let mut random = fastrand::Rng::with_seed(13);
+        let mut sampler = Priority::new(10.0, "none", false);
+        // Traces per second of each service, at random moments; each tracer follows the rate that it was told last.
+        let services = [("busy", 900), ("busier", 2500), ("quiet", 1)];
+        let mut kept = [0; 3];
+        for second in 1000..1120 {
+            for (at, (service, per_second)) in services.into_iter().enumerate() {
+                let told =
+                    sampler.told.get(&key(service, "")).or_else(|| sampler.told.get(&key("", "")));
+                let rate = told.copied().unwrap_or(1.0);
+                let arrived = (0..per_second * 2).filter(|_| random.bool()).count();
+                for _ in 0..arrived {
+                    let is_chosen = random.f64() < rate;
+                    sampler.sample(second, &root(service, ""), i8::from(is_chosen), 0.0);
+                    kept[at] += i32::from(is_chosen && second >= 1060);
+                }
+            }
+        }
+        let all: i32 = kept.iter().sum();
+        assert!((500..=700).contains(&all), "10 a second for a minute: {kept:?}");
+        assert!((0.6..=1.6).contains(&(f64::from(kept[0]) / f64::from(kept[1]))), "{kept:?}");
+        assert!(kept[2] >= 35, "one a second is less than its share: {kept:?}");
     }
 
     #[test]

@@ -1,36 +1,21 @@
-//! The sampler of traces whose tracer has not decided: it aims at a number of traces per second, shared by the kinds of traces there are.
+//! The samplers that decide themselves: of traces without a priority, and of traces with an error that nobody else keeps. Each aims at a
+//! number of traces per second, shared by the kinds of traces there are.
 
 use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
 use super::rates::Rates;
-use super::{Root, Verdict, belongs_to_share};
+use super::{Root, SpanText, belongs_to_share, span_hash};
 use crate::trace::fnv::Fnv32;
 
-/// Signatures that are told apart. Once there are this many, those that have a rate keep it and all others share as many more.
+/// Signatures that are told apart. Once there are this many, those that have a rate keep it and all others share as many more: with those of
+/// a turn of the ring that is the bound of the table.
 const SIGNATURES_MAX: u32 = 100;
-
-/// What of a span tells traces apart.
-#[derive(Clone, Copy, Debug)]
-pub struct SpanText<'a> {
-    /// The normalised service.
-    pub service: &'a str,
-    /// The normalised operation name.
-    pub name: &'a str,
-    /// The resource; only the root's counts.
-    pub resource: &'a str,
-    /// Whether the span has an error.
-    pub error: bool,
-    /// The tag `http.status_code`.
-    pub status_code: &'a str,
-    /// The tag `error.type`.
-    pub error_type: &'a str,
-}
 
 /// Keeps a share of each kind of traces.
 #[derive(Debug)]
-pub struct NoPriority {
+pub(super) struct Score {
     target_tps: f64,
     rates: Rates,
     told_apart: Option<HashSet<u32, RandomState>>,
@@ -38,13 +23,9 @@ pub struct NoPriority {
     hashes: HashSet<u32, RandomState>,
 }
 
-impl NoPriority {
-    /// The metric in which the rate is written on the root.
-    pub const KEY: &'static str = "_dd.no_p_sr";
-
-    /// `target_tps`: traces per second to keep; none are kept at 0. Infinite for one that keeps everything at rate 1.
-    #[must_use]
-    pub fn new(target_tps: f64) -> Self {
+impl Score {
+    /// `target_tps`: traces per second to keep; none are kept at 0, and none are counted.
+    pub(super) fn new(target_tps: f64) -> Self {
         Self {
             target_tps,
             rates: Rates::new(target_tps),
@@ -53,23 +34,22 @@ impl NoPriority {
         }
     }
 
-    /// Decides about a chunk without a priority. `spans` are all spans of the chunk, the root among them.
-    pub fn sample<'a>(
+    /// The rate at which a chunk is kept, or nothing where it is not. `spans` are all spans of the chunk, the root among them.
+    pub(super) fn sample<'a>(
         &mut self,
         now_s: u64,
         root: &Root<'_>,
         root_text: &SpanText<'_>,
         spans: impl Iterator<Item = SpanText<'a>>,
-    ) -> Verdict {
+    ) -> Option<f64> {
         if self.target_tps == 0.0 {
-            return Verdict::DROP;
+            return None;
         }
         let signature = self.signature(root.env, root_text, spans);
         let signature = self.shrink(signature);
         self.rates.count(now_s, signature, root.weight);
         let rate = self.rates.rate(signature);
-        let keep = belongs_to_share(root.trace_id, root.sample_rate * rate);
-        Verdict { keep, rate: keep.then_some(rate) }
+        belongs_to_share(root.trace_id, root.sample_rate * rate).then_some(rate)
     }
 
     /// The hash of a trace: of its root with the resource, and of each kind of span in it once, in whatever order and number they come.
@@ -102,26 +82,14 @@ impl NoPriority {
     }
 }
 
-fn span_hash(env: Fnv32, span: &SpanText<'_>, with_resource: bool) -> u32 {
-    let hash =
-        env.then(span.service.as_bytes()).then(span.name.as_bytes()).then(&[u8::from(span.error)]);
-    let hash = if with_resource { hash.then(span.resource.as_bytes()) } else { hash };
-    hash.then(span.status_code.as_bytes()).then(span.error_type.as_bytes()).value()
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn span<'a>(name: &'a str, resource: &'a str) -> SpanText<'a> {
-        SpanText {
-            service: "web-store",
-            name,
-            resource,
-            error: false,
-            status_code: "",
-            error_type: "",
-        }
+        SpanText { service: "web-store", name, resource, error: false }
     }
 
     fn root(trace_id: u64) -> Root<'static> {
@@ -138,21 +106,15 @@ mod tests {
 
     #[test]
     fn the_first_trace_is_kept_at_rate_one() {
-        let mut sampler = NoPriority::new(10.0);
+        let mut sampler = Score::new(10.0);
         let text = span("web.request", "GET /cart");
-        assert_eq!(
-            sampler.sample(1000, &root(4671), &text, [text].into_iter()),
-            Verdict { keep: true, rate: Some(1.0) }
-        );
-        assert_eq!(
-            NoPriority::new(0.0).sample(1000, &root(4671), &text, [text].into_iter()),
-            Verdict::DROP
-        );
+        assert_eq!(sampler.sample(1000, &root(4671), &text, [text].into_iter()), Some(1.0));
+        assert_eq!(Score::new(0.0).sample(1000, &root(4671), &text, [text].into_iter()), None);
     }
 
     #[test]
     fn traces_of_one_kind_have_one_signature_however_many_spans_they_have() {
-        let mut sampler = NoPriority::new(10.0);
+        let mut sampler = Score::new(10.0);
         let (request, query) = (span("web.request", "GET /cart"), span("db.query", "SELECT 1"));
         let once = sampler.signature("none", &request, [request, query].into_iter());
         let often = sampler.signature(
@@ -172,19 +134,21 @@ mod tests {
 
     #[test]
     fn a_busy_kind_is_kept_near_the_target_and_a_quiet_one_whole() {
-        let mut sampler = NoPriority::new(10.0);
+        let mut sampler = Score::new(10.0);
         let (busy, quiet) = (span("web.request", "GET /busy"), span("web.request", "GET /quiet"));
         let mut random = fastrand::Rng::with_seed(3);
         let (mut kept, mut kept_quiet) = (0, 0);
         for tick in 0..60_000u64 {
             let now_s = 1000 + tick / 1000;
             kept += u64::from(
-                sampler.sample(now_s, &root(random.u64(..)), &busy, [busy].into_iter()).keep
+                sampler.sample(now_s, &root(random.u64(..)), &busy, [busy].into_iter()).is_some()
                     && now_s >= 1005,
             );
             if tick % 1000 == 0 {
                 kept_quiet += u64::from(
-                    sampler.sample(now_s, &root(random.u64(..)), &quiet, [quiet].into_iter()).keep,
+                    sampler
+                        .sample(now_s, &root(random.u64(..)), &quiet, [quiet].into_iter())
+                        .is_some(),
                 );
             }
         }
@@ -192,17 +156,44 @@ mod tests {
         assert!(kept_quiet >= 54, "{kept_quiet}");
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn kinds_that_come_at_random_share_the_target(
+            seed: u64, target in 5..50_u64, loads in prop::collection::vec(1..300_u64, 1..6),
+        ) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut sampler = Score::new(target as f64);
+            let resources: Vec<String> = (0..loads.len()).map(|kind| kind.to_string()).collect();
+            let mut kept = 0;
+            for second in 0..60 {
+                for (load, resource) in loads.iter().zip(&resources) {
+                    for _ in 0..(0..load * 2).filter(|_| random.bool()).count() {
+                        let text = span("web.request", resource);
+                        let spans = [text].into_iter();
+                        let rate = sampler.sample(1000 + second, &root(random.u64(..)), &text, spans);
+                        kept += u64::from(rate.is_some() && second >= 30);
+                    }
+                }
+            }
+            // By the busiest of six buckets the rates are on the low side.
+            let expect = (target.min(loads.iter().sum()) * 30) as f64;
+            prop_assert!((expect * 0.6..expect * 1.15 + 40.0).contains(&(kept as f64)), "{} of {}", kept, expect);
+        }
+    }
+
     #[test]
     fn the_rate_of_the_tracer_counts_too() {
-        let mut sampler = NoPriority::new(10.0);
+        let mut sampler = Score::new(10.0);
         let text = span("web.request", "GET /cart");
         let rare = Root { sample_rate: 1e-9, ..root(1) };
-        assert_eq!(sampler.sample(1000, &rare, &text, [text].into_iter()), Verdict::DROP);
+        assert_eq!(sampler.sample(1000, &rare, &text, [text].into_iter()), None);
     }
 
     #[test]
     fn the_kinds_told_apart_are_bounded() {
-        let mut sampler = NoPriority::new(10.0);
+        let mut sampler = Score::new(10.0);
         for kind in 0..10_000 {
             let resource = kind.to_string();
             let text = span("web.request", &resource);
