@@ -28,6 +28,7 @@ mod obfuscation;
 mod quickstart;
 mod real_node;
 mod real_python;
+mod redaction;
 mod relay;
 mod sampling;
 mod settings;

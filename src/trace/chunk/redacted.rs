@@ -48,7 +48,7 @@ impl Work {
                 .map(|scalar| ready_value(table, &scalar)),
             Value::Bytes(text) => {
                 let text_of = as_text(text.of(source));
-                match redactor.text(kind, class, &name, &text_of, &database) {
+                match redactor.bytes(kind, class, &name, &text_of, &database) {
                     Some(Scalar::Text(same)) if same == text_of => Some(ReadyValue::Bytes(text)),
                     changed => changed.map(|scalar| ready_value(table, &scalar)),
                 }

@@ -72,9 +72,8 @@ impl Redactor {
     pub fn is_concerned(&self, kind: SpanType, attribute: &Attribute, source: &[u8]) -> bool {
         let class = attribute.class;
         let may_be_card = match attribute.value {
-            Value::Text(text) => cards::may_be_card(text.of(source)),
+            Value::Text(text) | Value::Bytes(text) => cards::may_be_card(text.of(source)),
             Value::Number(number) => number.abs() >= CARD_MIN,
-            Value::Bytes(_) => true,
         };
         kind.hides(class.hidden) || may_be_card && !class.is_exempt() || !self.rules.is_empty()
     }
@@ -199,16 +198,39 @@ impl Redactor {
         value: &'a str,
         dbms: &str,
     ) -> Option<Scalar<'a>> {
-        let hidden = match self.hide(kind, class, value, dbms) {
-            Verdict::Keep => Cow::Borrowed(value),
-            Verdict::Text(text) => Cow::Owned(text.to_owned()),
-            Verdict::Drop => return None,
-        };
+        let hidden = self.hidden(kind, class, value, dbms)?;
         let cut = match normalise::meta_value(key, &hidden) {
             Cow::Owned(cut) => Cow::Owned(cut),
             Cow::Borrowed(_) => hidden,
         };
         self.rules.attribute(key, Scalar::Text(cut))
+    }
+
+    /// A tag of bytes through the same steps, by their text; bytes are never cut.
+    pub fn bytes<'a>(
+        &mut self,
+        kind: SpanType,
+        class: Class,
+        key: &str,
+        value: &'a str,
+        dbms: &str,
+    ) -> Option<Scalar<'a>> {
+        let hidden = self.hidden(kind, class, value, dbms)?;
+        self.rules.attribute(key, Scalar::Text(hidden))
+    }
+
+    fn hidden<'a>(
+        &mut self,
+        kind: SpanType,
+        class: Class,
+        value: &'a str,
+        dbms: &str,
+    ) -> Option<Cow<'a, str>> {
+        match self.hide(kind, class, value, dbms) {
+            Verdict::Keep => Some(Cow::Borrowed(value)),
+            Verdict::Text(text) => Some(Cow::Owned(text.to_owned())),
+            Verdict::Drop => None,
+        }
     }
 
     /// A number tag through the same steps: where a text of that key would be hidden it becomes one.
