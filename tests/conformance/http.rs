@@ -12,6 +12,7 @@ use pillion::config;
 use pillion::intake::{self, Listeners};
 use pillion::ledger::Ledger;
 use pillion::pipeline::Pipeline;
+use pillion::proxy::Proxy;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
@@ -76,14 +77,18 @@ impl Served {
                 None,
                 clock * 1_000_000_000,
             );
+            let proxy = Proxy::new(&settings.proxy, settings.relay, Arc::clone(&ledger));
             let served = intake::serve(
                 listeners,
                 &settings.intake,
                 Rc::new(RefCell::new(pipeline)),
+                proxy,
                 ledger,
                 stopped,
             );
-            LocalSet::new().block_on(&runtime, served);
+            let local = LocalSet::new();
+            let rest = local.block_on(&runtime, served);
+            local.block_on(&runtime, rest.finish(Instant::now() + PATIENCE));
         });
         Self { stop, thread }
     }

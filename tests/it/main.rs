@@ -24,6 +24,7 @@ mod intake_drain;
 mod intake_limits;
 mod intake_mutations;
 mod intake_routes;
+mod proxy;
 mod quickstart;
 mod real_node;
 mod real_python;

@@ -1,5 +1,6 @@
 //! The relay against real servers: every rule of sending, waiting and counting.
 
+mod further;
 mod queue;
 mod retry;
 mod secret;
@@ -25,6 +26,7 @@ fn settings(url: &str) -> Settings {
     Settings {
         api_key: ApiKey::new(KEY),
         trace_url: url.to_owned(),
+        further: Vec::new(),
         queue_bytes_max: 32 << 20,
         compression: Compression::Zstd,
         proxy_http: None,
