@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -130,25 +131,23 @@ impl Source {
         self.lock().end.and_then(Result::err)
     }
 
-    /// All of it, in one piece. The bytes are held until what is beside them is dropped.
-    pub(super) async fn collect(&self, held: &Arc<Bound>) -> Result<(Bytes, Taken), Cut> {
-        let mut taken = held.take(0).ok_or(Cut::NoRoom)?;
+    /// Room in `held` for collecting it: for all of it where its length is known.
+    pub(super) fn room(&self, held: &Arc<Bound>) -> Option<Taken> {
+        held.take(self.length.map_or(Some(0), |length| usize::try_from(length).ok())?)
+    }
+
+    /// All of it, in one piece. `room` grows where its length was not known.
+    pub(super) async fn collect(&self, room: &mut Taken) -> Result<Bytes, Cut> {
         let mut all = Vec::new();
-        if let Some(length) = self.length.and_then(|length| usize::try_from(length).ok()) {
-            if !taken.add(length) {
-                return Err(Cut::NoRoom);
-            }
-            all.reserve_exact(length);
-        }
-        while let Some(piece) =
-            std::future::poll_fn(|context| self.lock().poll_next(context)).await?
-        {
-            if self.length.is_none() && !taken.add(piece.len()) {
+        let length = self.length.and_then(|length| usize::try_from(length).ok());
+        all.reserve_exact(length.unwrap_or(0));
+        while let Some(piece) = poll_fn(|context| self.lock().poll_next(context)).await? {
+            if length.is_none() && !room.add(piece.len()) {
                 return Err(Cut::NoRoom);
             }
             all.extend_from_slice(&piece);
         }
-        Ok((Bytes::from(all), taken))
+        Ok(Bytes::from(all))
     }
 }
 
@@ -304,12 +303,17 @@ mod tests {
                 assert!(feed.push(Bytes::from_static(b"ab")).await);
                 assert!(feed.push(Bytes::from_static(b"cd")).await);
                 let end = tokio::spawn(feed.end());
-                let (all, taken) = source.collect(&held).await.unwrap();
+                let mut room = source.room(&held).unwrap();
+                let all = source.collect(&mut room).await.unwrap();
                 end.await.unwrap();
                 assert_eq!((&all[..], held.taken()), (&b"abcd"[..], 4));
-                let (_feed, second) = way(10, Some(2), None);
-                assert_eq!(second.collect(&held).await.unwrap_err(), Cut::NoRoom);
-                drop(taken);
+                let (_feed, known) = way(10, Some(2), None);
+                assert!(known.room(&held).is_none());
+                let (mut feed, unknown) = way(10, None, None);
+                assert!(feed.push(Bytes::from_static(b"ab")).await);
+                let mut little = unknown.room(&held).unwrap();
+                assert_eq!(unknown.collect(&mut little).await, Err(Cut::NoRoom));
+                drop(room);
             }
             assert_eq!(held.taken(), 0);
         });

@@ -7,6 +7,7 @@ use std::thread;
 
 use hyper::StatusCode;
 
+use super::endpoint::Endpoint;
 use crate::ledger::{Flow, Ledger, Shed};
 
 /// A number of which no more than so many are taken at once: requests, or bytes.
@@ -71,6 +72,13 @@ pub(super) enum Counted {
     PassedOn,
     /// Telemetry, which is answered first.
     Telemetry,
+}
+
+impl Counted {
+    /// Those that requests for `endpoint` are among.
+    pub(super) fn of(endpoint: Endpoint) -> Self {
+        if endpoint == Endpoint::Telemetry { Self::Telemetry } else { Self::PassedOn }
+    }
 }
 
 /// One request in the ledger: received, and settled once. What is dropped before is counted as not delivered in time, or as a fault.

@@ -38,7 +38,7 @@ use endpoint::ENDPOINTS;
 use headers::Identity;
 use run::{Job, Pass, Telemetry};
 use send::{Passing, WayOut};
-use target::{Base, Target};
+use target::{Base, Ledgers, Target};
 
 pub use body::{Cut, Feed};
 pub use endpoint::{EVP_HEADERS, Endpoint};
@@ -152,10 +152,10 @@ pub struct Exchange {
 impl Proxy {
     /// A proxy that has started and connected nothing yet. `network` says how connections are made.
     pub fn new(settings: &Settings, network: relay::Settings, ledger: Arc<Ledger>) -> Self {
-        let upstreams = upstreams(settings);
-        let ways = upstreams.map(|(endpoint, upstream)| match upstream {
+        let mut ledgers = Ledgers::new(Arc::clone(&ledger));
+        let ways = upstreams(settings).map(|(endpoint, upstream)| match upstream {
             Some(upstream) => Way {
-                bases: target::bases(endpoint, upstream),
+                bases: target::bases(endpoint, upstream, &mut ledgers),
                 is_on: true,
                 body_bytes_max: upstream.body_bytes_max,
                 timeout: upstream.timeout,
@@ -329,11 +329,7 @@ impl Inner {
     }
 
     fn open(&self, endpoint: Endpoint) -> Account {
-        let counted = match endpoint {
-            Endpoint::Telemetry => Counted::Telemetry,
-            _ => Counted::PassedOn,
-        };
-        Account::open(&self.ledger, counted)
+        Account::open(&self.ledger, Counted::of(endpoint))
     }
 
     fn targets(&self, endpoint: Endpoint, head: &Parts) -> Result<Vec<Target>, String> {

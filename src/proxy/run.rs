@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::body::Cut;
-use super::bounds::{Account, Taken};
+use super::bounds::{Account, Counted, Taken};
 use super::endpoint::Endpoint;
 use super::headers::{drop_of_connection, name_type};
 use super::reply::{Coming, Reply, ReplyBody};
@@ -32,6 +32,9 @@ const WHOLE_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest that one telemetry request may take (the agent's client).
 const TELEMETRY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After this long without a request, free memory is given back.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// Work for the thread.
 pub(super) enum Job {
@@ -81,7 +84,19 @@ pub(super) fn spawn(jobs: Receiver<Job>, way_out: Arc<WayOut>) -> io::Result<()>
 /// A panic of one task is caught by the runtime, and what it leaves is counted as a fault.
 async fn serve(mut jobs: Receiver<Job>, way_out: Arc<WayOut>) {
     let at_once = Arc::new(Semaphore::new(TELEMETRY_AT_ONCE_MAX));
-    while let Some(job) = jobs.recv().await {
+    let mut is_released = true;
+    loop {
+        let wait = if is_released { Duration::MAX } else { QUIET };
+        let job = match timeout(wait, jobs.recv()).await {
+            Ok(Some(job)) => job,
+            Ok(None) => return,
+            Err(_) => {
+                relay::give_memory_back();
+                is_released = true;
+                continue;
+            }
+        };
+        is_released = false;
         let way_out = Arc::clone(&way_out);
         match job {
             Job::Pass(pass) => drop(tokio::spawn(pass_on(way_out, *pass))),
@@ -113,32 +128,23 @@ async fn pass_on(way_out: Arc<WayOut>, pass: Pass) {
         }
         Err(failure) => failure,
     };
-    let status = match failure {
+    account.shed(failure.reason());
+    let mut status = StatusCode::BAD_GATEWAY;
+    match failure {
         Failure::TooSlow => {
-            way_out.failed(endpoint, &main, &format!("no answer within {} s", time.as_secs_f64()));
-            account.shed(Shed::Unanswered);
+            let why = format!("no answer within {} s", time.as_secs_f64());
+            way_out.failed(endpoint, &main, &why);
             if endpoint == Endpoint::Profiles {
-                StatusCode::REQUEST_TIMEOUT
-            } else {
-                StatusCode::BAD_GATEWAY
+                status = StatusCode::REQUEST_TIMEOUT;
             }
         }
-        Failure::Unanswered(why) => {
-            way_out.failed(endpoint, &main, &why);
-            account.shed(Shed::Unanswered);
-            StatusCode::BAD_GATEWAY
-        }
+        Failure::Unanswered(why) => way_out.failed(endpoint, &main, &why),
         Failure::Cut(Cut::NoRoom) => {
-            account.shed(Shed::Busy);
             drop(answer.send(Reply::own(StatusCode::TOO_MANY_REQUESTS, "{}")));
             return;
         }
-        Failure::Cut(cut) => {
-            tracing::debug!("{} were not passed on: {cut}", endpoint.words());
-            account.shed(if cut == Cut::TooLarge { Shed::TooLarge } else { Shed::Refused });
-            StatusCode::BAD_GATEWAY
-        }
-    };
+        Failure::Cut(cut) => tracing::debug!("{} were not passed on: {cut}", endpoint.words()),
+    }
     // The tracer may be gone: then nobody is told.
     drop(answer.send(Reply::own(status, "")));
 }
@@ -197,18 +203,18 @@ async fn give_back(
     }
 }
 
-/// Telemetry goes to one destination after the other; what counts is the first.
+/// Telemetry goes to one destination after the other.
 async fn forward(way_out: &WayOut, telemetry: Telemetry) {
     let Telemetry { method, headers, targets, body, account, taken } = telemetry;
-    let mut account = Some(account);
-    for target in &targets {
+    let further = targets.iter().skip(1);
+    let further = further.map(|target| Account::open(&target.ledger, Counted::Telemetry));
+    let accounts: Vec<Account> = [account].into_iter().chain(further).collect();
+    for (target, account) in targets.iter().zip(accounts) {
         let asked = way_out.ask(&method, target, headers.clone(), whole(body.clone()));
         let why = match timeout(TELEMETRY_TIMEOUT, asked).await {
             Ok(Ok(answer)) => {
                 way_out.answered(Endpoint::Telemetry, target, answer.status());
-                if let Some(account) = account.take() {
-                    account.answered(answer.status());
-                }
+                account.answered(answer.status());
                 discard(answer).await;
                 continue;
             }
@@ -216,9 +222,7 @@ async fn forward(way_out: &WayOut, telemetry: Telemetry) {
             Err(_) => "no answer in time".to_owned(),
         };
         way_out.failed(Endpoint::Telemetry, target, &why);
-        if let Some(account) = account.take() {
-            account.shed(Shed::Unanswered);
-        }
+        account.shed(Shed::Unanswered);
     }
     drop(taken);
 }

@@ -10,9 +10,10 @@ use reqwest::{Body, Response};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::body::{Cut, Source};
-use super::bounds::{Bound, Taken};
+use super::bounds::{Account, Bound, Counted, Taken};
 use super::endpoint::{ENDPOINTS, Endpoint};
 use super::target::Target;
+use crate::ledger::Shed;
 use crate::limits::PROXY_HELD_BYTES_MAX;
 use crate::relay::{Dialed, Dialer, Jump, cause};
 
@@ -59,6 +60,18 @@ pub(super) enum Failure {
     TooSlow,
 }
 
+impl Failure {
+    /// What it is counted as.
+    pub(super) fn reason(&self) -> Shed {
+        match self {
+            Self::Unanswered(_) | Self::TooSlow => Shed::Unanswered,
+            Self::Cut(Cut::NoRoom) => Shed::Busy,
+            Self::Cut(Cut::TooLarge) => Shed::TooLarge,
+            Self::Cut(Cut::Broken) => Shed::Refused,
+        }
+    }
+}
+
 /// The connections to the outside, and what is said of them.
 pub(super) struct WayOut {
     dialer: Dialer,
@@ -85,54 +98,74 @@ impl WayOut {
         }
     }
 
-    /// Sends the request to all its destinations; the answer is that of the first. Copies go on after it.
+    /// Sends the request to all its destinations; the answer is that of the first. Copies go on after it. Where there is no room for them,
+    /// it goes to the first alone.
     pub(super) async fn pass_on(
         self: &Arc<Self>,
         mut passing: Passing,
     ) -> Result<Response, Failure> {
         let until = passing.until;
-        let asked = async {
-            let copies = passing.targets.split_off(1);
-            let Some(places) = Some(copies.len())
-                .filter(|count| *count > 0)
-                .and_then(|count| self.copies.take(count))
-            else {
-                return self.ask_again(&passing).await;
-            };
-            let body = match &passing.body {
-                Some(body) => body.collect(&self.held).await.map_err(Failure::Cut)?,
-                None => (Bytes::new(), self.held.take(0).ok_or(Failure::Cut(Cut::NoRoom))?),
-            };
-            let bytes = body.0.clone();
-            self.copy_to(&passing, copies, Arc::new((places, body.1)), &bytes);
-            self.ask_with(&passing, &bytes).await
+        let in_time =
+            |asked| async move { timeout_at(until, asked).await.unwrap_or(Err(Failure::TooSlow)) };
+        let copies = passing.targets.split_off(passing.targets.len().min(1));
+        if copies.is_empty() {
+            return in_time(self.ask_again(&passing)).await;
+        }
+        let counted = Counted::of(passing.endpoint);
+        let open = |target: Target| (Account::open(&target.ledger, counted), target);
+        let copies: Vec<_> = copies.into_iter().map(open).collect();
+        let room = match &passing.body {
+            Some(body) => body.room(&self.held),
+            None => self.held.take(0),
         };
-        timeout_at(until, asked).await.unwrap_or(Err(Failure::TooSlow))
+        let Some((places, mut room)) = self.copies.take(copies.len()).zip(room) else {
+            tracing::debug!("there is no room for copies of {}", passing.endpoint.words());
+            copies.into_iter().for_each(|(account, _)| account.shed(Shed::Busy));
+            return in_time(self.ask_again(&passing)).await;
+        };
+        let body = match &passing.body {
+            Some(body) => timeout_at(until, body.collect(&mut room)).await,
+            None => Ok(Ok(Bytes::new())),
+        };
+        let failure = match body {
+            Ok(Ok(body)) => {
+                self.copy_to(&passing, copies, Arc::new((places, room)), &body);
+                let asked = self.ask_with(&passing, &body);
+                return timeout_at(until, asked).await.unwrap_or(Err(Failure::TooSlow));
+            }
+            Ok(Err(cut)) => Failure::Cut(cut),
+            Err(_) => Failure::TooSlow,
+        };
+        copies.into_iter().for_each(|(account, _)| account.shed(failure.reason()));
+        Err(failure)
     }
 
     /// Starts the requests to further destinations, whose answers nobody waits for.
     fn copy_to(
         self: &Arc<Self>,
         passing: &Passing,
-        copies: Vec<Target>,
+        copies: Vec<(Account, Target)>,
         taken: Arc<(Taken, Taken)>,
         body: &Bytes,
     ) {
-        for target in copies {
+        for (account, target) in copies {
             let (way_out, taken, body) = (Arc::clone(self), Arc::clone(&taken), body.clone());
             let (endpoint, until) = (passing.endpoint, passing.until);
             let (method, headers) = (passing.method.clone(), passing.headers.clone());
             drop(tokio::spawn(async move {
                 let _taken = taken;
                 let asked = way_out.ask(&method, &target, headers, whole(body));
-                match timeout_at(until, asked).await {
+                let why = match timeout_at(until, asked).await {
                     Ok(Ok(answer)) => {
                         way_out.debug(endpoint, &target, answer.status());
-                        discard(answer).await;
+                        account.answered(answer.status());
+                        return discard(answer).await;
                     }
-                    Ok(Err(why)) => way_out.failed(endpoint, &target, &why),
-                    Err(_) => way_out.failed(endpoint, &target, "no answer in time"),
-                }
+                    Ok(Err(why)) => why,
+                    Err(_) => "no answer in time".to_owned(),
+                };
+                way_out.failed(endpoint, &target, &why);
+                account.shed(Shed::Unanswered);
             }));
         }
     }

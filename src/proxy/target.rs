@@ -1,5 +1,6 @@
 //! Where a request goes: the address for each destination, with the path and query that belong to it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hyper::HeaderMap;
@@ -9,6 +10,7 @@ use reqwest::Url;
 
 use super::endpoint::{self, Endpoint};
 use super::{Upstream, evp, query};
+use crate::ledger::Ledger;
 use crate::relay;
 
 /// Bytes of the tags in a query (spec: trace-agent 8).
@@ -24,6 +26,7 @@ const TAGS: &[u8] = b"ddtags";
 pub(super) struct Base {
     url: Arc<str>,
     key: HeaderValue,
+    ledger: Arc<Ledger>,
 }
 
 /// One place that a request goes to.
@@ -33,19 +36,44 @@ pub(super) struct Target {
     pub(super) url: Url,
     /// The header that carries the key, and the key, which never prints.
     pub(super) key: (HeaderName, HeaderValue),
+    /// What goes there is counted in it.
+    pub(super) ledger: Arc<Ledger>,
+}
+
+/// The ledgers of destinations: that of the process for main ones, and one for each host that gets copies.
+pub(super) struct Ledgers {
+    main: Arc<Ledger>,
+    further: BTreeMap<String, Arc<Ledger>>,
+}
+
+impl Ledgers {
+    pub(super) fn new(main: Arc<Ledger>) -> Self {
+        Self { main, further: BTreeMap::new() }
+    }
+
+    /// That of the destination at this place of its list.
+    fn of(&mut self, at: usize, url: &str) -> Arc<Ledger> {
+        if at == 0 {
+            return Arc::clone(&self.main);
+        }
+        let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let host = host.split('/').next().unwrap_or_default();
+        let new = || self.main.further(host);
+        Arc::clone(self.further.entry(host.to_owned()).or_insert_with(new))
+    }
 }
 
 /// The destinations of an endpoint, the main one first.
-pub(super) fn bases(endpoint: Endpoint, upstream: &Upstream) -> Vec<Base> {
-    let base = |to: &relay::Destination| {
+pub(super) fn bases(endpoint: Endpoint, upstream: &Upstream, ledgers: &mut Ledgers) -> Vec<Base> {
+    let base = |(at, to): (usize, &relay::Destination)| {
         let mut key = relay::header(&to.api_key)?;
         if endpoint == Endpoint::Lineage {
             key = HeaderValue::try_from([b"Bearer ", key.as_bytes()].concat()).ok()?;
             key.set_sensitive(true);
         }
-        Some(Base { url: Arc::from(to.url.as_str()), key })
+        Some(Base { url: Arc::from(to.url.as_str()), key, ledger: ledgers.of(at, &to.url) })
     };
-    upstream.destinations.iter().filter_map(base).collect()
+    upstream.destinations.iter().enumerate().filter_map(base).collect()
 }
 
 /// The places that a request goes to, the main one first. `host_tags` are those of the agent.
@@ -96,7 +124,8 @@ pub(super) fn targets(
         }
         let url =
             Url::parse(&url).map_err(|error| format!("its address can't be used: {error}"))?;
-        Ok(Target { url, key: (HeaderName::from_static(key_name), base.key.clone()) })
+        let key = (HeaderName::from_static(key_name), base.key.clone());
+        Ok(Target { url, key, ledger: Arc::clone(&base.ledger) })
     };
     bases.iter().map(target).collect()
 }
@@ -116,12 +145,13 @@ pub(super) fn tags(host_tags: &str, headers: &HeaderMap, query: &str) -> Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use hyper::Request;
     use hyper::http::request::Parts;
 
-    use super::{Endpoint, Upstream, bases, targets};
+    use super::{Base, Endpoint, Ledger, Ledgers, Upstream, targets};
     use crate::relay::Destination;
     use crate::secret::ApiKey;
 
@@ -143,6 +173,10 @@ mod tests {
             body_bytes_max: 1,
             timeout: Duration::ZERO,
         }
+    }
+
+    fn bases(endpoint: Endpoint, upstream: &Upstream) -> Vec<Base> {
+        super::bases(endpoint, upstream, &mut Ledgers::new(Arc::new(Ledger::default())))
     }
 
     fn urls(urls: &[&str], path: &str, headers: &[(&str, &str)]) -> Result<Vec<String>, String> {
@@ -209,6 +243,20 @@ mod tests {
             urls(&["https://d/a"], "/debugger/v1/diagnostics?ddtags=never", &headers).unwrap();
         assert_eq!(url[0].matches('x').count(), 4001 - "host:h,v:1,".len());
         assert!(!url[0].contains("never"));
+    }
+
+    #[test]
+    fn copies_are_counted_by_their_hosts_and_not_with_the_rest() {
+        let main = Arc::new(Ledger::default());
+        let mut ledgers = Ledgers::new(Arc::clone(&main));
+        let all = upstream(&["https://a/x", "https://b/x", "https://b/y", "c.test"]);
+        let bases = super::bases(Endpoint::Symbols, &all, &mut ledgers);
+        let is_same = |a: usize, b: usize| Arc::ptr_eq(&bases[a].ledger, &bases[b].ledger);
+        assert!(Arc::ptr_eq(&bases[0].ledger, &main) && !is_same(0, 1));
+        assert!(is_same(1, 2) && !is_same(2, 3));
+        bases[3].ledger.passed_on.one_received();
+        let line = main.losses().unwrap();
+        assert!(line.starts_with("to c.test: requests passed on: 1 received"), "{line}");
     }
 
     #[test]

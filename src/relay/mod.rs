@@ -47,7 +47,7 @@ use send::{NamedBy, Sender};
 pub(crate) use answer::cause;
 pub(crate) use dial::{Dialed, Dialer};
 pub(crate) use jump::Jump;
-pub(crate) use run::runtime;
+pub(crate) use run::{give_memory_back, runtime};
 
 /// Which endpoint of the intake a payload is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

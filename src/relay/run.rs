@@ -287,7 +287,7 @@ impl Work {
 type Ended = Result<(tokio::task::Id, (usize, Option<Number>)), JoinError>;
 
 /// Makes the allocator give free memory back to the system. (That of musl does so by itself.)
-fn give_memory_back() {
+pub(crate) fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     {
         #[expect(unsafe_code, reason = "a function of the C library without a safe form")]

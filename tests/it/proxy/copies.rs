@@ -51,7 +51,14 @@ fn each_additional_address_gets_a_copy_with_its_key() {
             );
         }
         assert_eq!(fixture.outside.requests()[0].header("dd-api-key"), Some(KEY));
-        assert_eq!(fixture.passed_on().sent, 1, "{path}: a copy is not counted");
+        assert_eq!(fixture.passed_on().sent, 1, "{path}");
+        let copies = format!(
+            "to {}: requests passed on: 2 received, 0 sent, 2 lost (2 refused by the intake)",
+            other.address()
+        );
+        crate::relay::wait_until("copies that are counted", || {
+            fixture.inside.ledger.losses().as_deref() == Some(copies.as_str())
+        });
     }
 }
 
@@ -128,7 +135,7 @@ fn profiles_can_go_to_the_additional_addresses_alone() {
 }
 
 #[test]
-fn a_body_that_cannot_be_held_for_copies_is_refused() {
+fn a_body_that_cannot_be_held_for_copies_goes_to_the_main_address_alone() {
     let other = Recorder::http();
     let to = object(&[(&other.url(), &["k"])]);
     let fixture = Fixture::with(&[
@@ -137,7 +144,22 @@ fn a_body_that_cannot_be_held_for_copies_is_refused() {
         ("DD_APM_PROFILING_RECEIVER_TIMEOUT", "60"),
     ]);
     // More than all bodies together may hold.
-    let answer = fixture.post("/profiling/v1/input", &[], &vec![7; 52_428_801]);
+    let body = vec![7; 52_428_801];
+    assert_eq!(fixture.post("/profiling/v1/input", &[], &body).status, 200);
+    assert_eq!(fixture.outside.requests()[0].wire_bytes, body.len());
+    // A length that is not known is found out too late for that.
+    let mut client = fixture.client();
+    client.send(
+        b"POST /profiling/v1/input HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    client.send(&[format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"].concat());
+    let answer = client.answer();
     assert_eq!((answer.status, answer.text()), (429, "{}"));
-    assert_eq!((fixture.outside.requests().len(), other.requests().len()), (0, 0));
+    assert_eq!((fixture.outside.requests().len(), other.requests().len()), (1, 0));
+    let line = fixture.inside.ledger.losses().unwrap();
+    let expect = format!(
+        "to {}: requests passed on: 2 received, 0 sent, 2 lost (2 too many bytes in flight)",
+        other.address()
+    );
+    assert!(line.contains(&expect), "{line}");
 }

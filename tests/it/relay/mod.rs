@@ -116,7 +116,7 @@ fn numbers(intake: &Recorder) -> Vec<u32> {
 }
 
 /// Waits until `is_so`; fails the test when it takes too long.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < until, "waited for {what}");
