@@ -14,6 +14,7 @@ mod query;
 mod reply;
 mod run;
 mod send;
+mod settings;
 mod statsd;
 mod target;
 
@@ -31,7 +32,7 @@ use tokio::time::Instant;
 
 use crate::ledger::{Ledger, Shed};
 use crate::limits::{PROXY_AT_ONCE_MAX, TELEMETRY_BYTES_MAX, TELEMETRY_REQUESTS_MAX};
-use crate::relay::{self, Destination, Dialer};
+use crate::relay::{self, Dialer};
 
 use bounds::{Account, Bound, Counted};
 use endpoint::ENDPOINTS;
@@ -43,64 +44,8 @@ use target::{Base, Ledgers, Target};
 pub use body::{Cut, Feed};
 pub use endpoint::{EVP_HEADERS, Endpoint};
 pub use reply::{Coming, Reply, ReplyBody};
+pub use settings::{Install, Settings, Upstream};
 pub use statsd::NotSent;
-
-/// Where each kind of request goes. What is `None` is switched off.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The host that is said in headers and tags, maybe empty.
-    pub hostname: String,
-    /// The env that is said there.
-    pub env: String,
-    /// `DD_TAGS` and `DD_EXTRA_TAGS`; those that name the platform go along with telemetry.
-    pub tags: Vec<(String, String)>,
-    /// What an installer said of itself.
-    pub install: Option<Install>,
-    /// Tracers about themselves. The addresses have no path.
-    pub telemetry: Option<Upstream>,
-    /// Profiles.
-    pub profiles: Option<Upstream>,
-    /// Tags for all profiles.
-    pub profile_tags: Vec<(String, String)>,
-    /// The event platform. The addresses are hosts without their first part, which the tracer names.
-    pub evp: Option<Upstream>,
-    /// Logs of Dynamic Instrumentation.
-    pub debugger_logs: Upstream,
-    /// Its snapshots and diagnostics.
-    pub debugger: Upstream,
-    /// Its symbols.
-    pub symbols: Upstream,
-    /// Statistics of data streams.
-    pub pipeline_stats: Upstream,
-    /// OpenLineage events.
-    pub lineage: Option<Upstream>,
-    /// What a tracer gathers for Datadog's support.
-    pub flare: Upstream,
-    /// Where metrics that come by HTTP go.
-    pub statsd: Option<SocketAddr>,
-}
-
-/// Where one kind of request goes, and its bounds.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// The main one first, whose answer the tracer gets. Without any there is no key for it, and what comes is dropped.
-    pub destinations: Vec<Destination>,
-    /// Bytes of one request.
-    pub body_bytes_max: usize,
-    /// The time from a request's head to its answer.
-    pub timeout: Duration,
-}
-
-/// What an installer said of itself (`DD_INSTRUMENTATION_INSTALL_*`).
-#[derive(Clone, Debug, Default)]
-pub struct Install {
-    /// Its id.
-    pub id: String,
-    /// Its kind.
-    pub kind: String,
-    /// Its time, in seconds since 1970.
-    pub time: i64,
-}
 
 /// The proxy. Clones are the same one; with the last its thread ends.
 #[derive(Clone)]
@@ -153,7 +98,7 @@ impl Proxy {
     /// A proxy that has started and connected nothing yet. `network` says how connections are made.
     pub fn new(settings: &Settings, network: relay::Settings, ledger: Arc<Ledger>) -> Self {
         let mut ledgers = Ledgers::new(Arc::clone(&ledger));
-        let ways = upstreams(settings).map(|(endpoint, upstream)| match upstream {
+        let ways = settings.upstreams().map(|(endpoint, upstream)| match upstream {
             Some(upstream) => Way {
                 bases: target::bases(endpoint, upstream, &mut ledgers),
                 is_on: true,
@@ -370,22 +315,6 @@ impl Inner {
         }
         Err(())
     }
-}
-
-/// Each endpoint with where it goes, in the order of their numbers.
-fn upstreams(settings: &Settings) -> [(Endpoint, Option<&Upstream>); ENDPOINTS] {
-    [
-        (Endpoint::Telemetry, settings.telemetry.as_ref()),
-        (Endpoint::Profiles, settings.profiles.as_ref()),
-        (Endpoint::PipelineStats, Some(&settings.pipeline_stats)),
-        (Endpoint::Lineage, settings.lineage.as_ref()),
-        (Endpoint::Evp, settings.evp.as_ref()),
-        (Endpoint::DebuggerLogs, Some(&settings.debugger_logs)),
-        (Endpoint::Debugger, Some(&settings.debugger)),
-        (Endpoint::Symbols, Some(&settings.symbols)),
-        (Endpoint::Flare, Some(&settings.flare)),
-        (Endpoint::Statsd, None),
-    ]
 }
 
 impl fmt::Debug for Proxy {

@@ -255,13 +255,14 @@ impl WayOut {
         self.copies.taken()
     }
 
-    /// Says that an endpoint fails, once until it works again.
+    /// Says that an endpoint fails, once until it works again. That telemetry does is for nobody to mend.
     pub(super) fn failed(&self, endpoint: Endpoint, target: &Target, why: &str) {
-        let host = target.url.host_str().unwrap_or_default();
-        if self.failing[endpoint as usize].swap(true, Ordering::Relaxed) {
-            tracing::debug!("{host} takes no {}: {why}", endpoint.words());
-        } else {
-            tracing::warn!("{host} takes no {} now: {why}", endpoint.words());
+        let (host, what) = (target.url.host_str().unwrap_or_default(), endpoint.words());
+        let is_known = self.failing[endpoint as usize].swap(true, Ordering::Relaxed);
+        match endpoint {
+            _ if is_known => tracing::debug!("{host} takes no {what}: {why}"),
+            Endpoint::Telemetry => tracing::info!("{host} takes no {what} now: {why}"),
+            _ => tracing::warn!("{host} takes no {what} now: {why}"),
         }
     }
 

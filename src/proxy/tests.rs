@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 
-use super::{AtOnce, Endpoint, Proxy, ReplyBody, Settings, Upstream, upstreams};
+use super::{AtOnce, Endpoint, Proxy, ReplyBody, Settings, Upstream};
 use crate::ledger::{Ledger, Shed};
 use crate::limits::{PROXY_AT_ONCE_MAX, TELEMETRY_BYTES_MAX};
 use crate::relay::{self, Compression, Destination};
@@ -68,7 +68,7 @@ fn head(path: &str) -> Parts {
 
 #[test]
 fn each_endpoint_stands_at_its_number() {
-    for (at, (endpoint, _)) in upstreams(&settings()).iter().enumerate() {
+    for (at, (endpoint, _)) in settings().upstreams().iter().enumerate() {
         assert_eq!(*endpoint as usize, at);
     }
 }

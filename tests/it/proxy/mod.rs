@@ -1,5 +1,6 @@
 //! What is passed on, from the tracer's request to what a recording intake sees of it and back.
 
+mod binary;
 mod copies;
 mod faults;
 mod replay;
