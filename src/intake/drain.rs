@@ -53,16 +53,12 @@ pub(super) async fn drain(acceptor: Acceptor, desk: &Rc<Desk>, deadline: Instant
             tokio::time::sleep(PAUSE).await;
         }
     }
-    abort_all_but_passing(desk);
-    tokio::task::yield_now().await;
-}
-
-fn abort_all_but_passing(desk: &Desk) {
     desk.room.each(|entry| {
         if entry.phase() != Phase::Passing {
             entry.ask(Wish::Abort);
         }
     });
+    tokio::task::yield_now().await;
 }
 
 /// What is left when all traces have been taken: requests that are being passed on. They go on while others deliver, on the same thread as
@@ -77,20 +73,22 @@ impl Rest {
         Self { desk }
     }
 
-    /// Serves them until they are answered, or until `until`. Telemetry, whose tracers have their answer, has a second in which to go out.
+    /// Serves them until they are answered, or until `until`; what comes after them on their connections is not read. Telemetry, whose tracers
+    /// have their answer, has a second in which to go out.
     pub async fn finish(self, until: Instant) {
+        let (room, proxy) = (&self.desk.room, &self.desk.proxy);
         let telemetry_until = until.min(Instant::now() + TELEMETRY_TIME);
+        room.each(|entry| entry.ask(Wish::Close));
         loop {
-            abort_all_but_passing(&self.desk);
-            let (now, proxy) = (Instant::now(), &self.desk.proxy);
-            let is_passing = self.desk.room.passing() > 0 || proxy.is_passing_on();
+            let now = Instant::now();
+            let is_passing = room.len() > 0 || proxy.is_passing_on();
             let waits = is_passing && now < until || proxy.has_telemetry() && now < telemetry_until;
             if !waits {
                 break;
             }
             tokio::time::sleep(PASSING_PAUSE).await;
         }
-        self.desk.room.each(|entry| entry.ask(Wish::Abort));
+        room.each(|entry| entry.ask(Wish::Abort));
         tokio::task::yield_now().await;
     }
 }
