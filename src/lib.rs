@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod limits;
 pub mod log;
 pub mod pipeline;
+pub mod proxy;
 pub mod relay;
 pub mod secret;
 pub mod tags;

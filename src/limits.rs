@@ -36,6 +36,28 @@ pub const QUEUE_BYTES_MIN: usize = 4 * 1024 * 1024;
 /// Sends under way at once to one endpoint (the agent's default of 5 connections).
 pub const SENDS_IN_FLIGHT_MAX: usize = 5;
 
+/// Bytes of the largest request that is passed on, unless a setting says more: a profile (the agent's `profiling_max_request_bytes`).
+pub const PROXY_BODY_BYTES_MAX: usize = 52_428_800;
+
+/// Bytes of bodies that are held while they are passed on, so that they can be sent again or to several places, all together. What is only
+/// passed on is not held.
+pub const PROXY_HELD_BYTES_MAX: usize = PROXY_BODY_BYTES_MAX;
+
+/// Bytes of one body that are held for another attempt. A larger one has one attempt.
+pub const PROXY_AGAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Requests that are passed on at once, copies included. Each holds up to two pieces of 64 KiB in each direction.
+pub const PROXY_AT_ONCE_MAX: usize = 32;
+
+/// Bytes of telemetry that waits to be passed on (the agent's figure, as the next two).
+pub const TELEMETRY_BYTES_MAX: usize = 25_000_000;
+
+/// Telemetry requests that wait or are under way.
+pub const TELEMETRY_REQUESTS_MAX: usize = 100;
+
+/// Telemetry requests under way at once.
+pub const TELEMETRY_AT_ONCE_MAX: usize = 20;
+
 /// Bytes of spans that wait to be shown. Above it further ones are not shown.
 pub const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -43,6 +65,8 @@ pub const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 
 const _: () = assert!(BODIES_IN_FLIGHT_BYTES_MAX >= BODY_BYTES_MAX);
+const _: () = assert!(PROXY_HELD_BYTES_MAX >= PROXY_BODY_BYTES_MAX);
+const _: () = assert!(TELEMETRY_AT_ONCE_MAX < TELEMETRY_REQUESTS_MAX);
 const _: () = assert!(QUEUE_BYTES_DEFAULT > TRACES_PAYLOAD_BYTES_MAX);
 const _: () =
     assert!(QUEUE_BYTES_MIN > TRACES_PAYLOAD_BYTES_MAX && QUEUE_BYTES_MIN <= QUEUE_BYTES_DEFAULT);

@@ -15,6 +15,7 @@ use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::Ledger;
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
+use crate::proxy::Proxy;
 use crate::relay::Relay;
 use crate::{intake, log, view};
 
@@ -129,22 +130,26 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = tokio::task::LocalSet::new();
+    let proxy = Proxy::new(&settings.proxy, settings.relay.clone(), Arc::clone(ledger));
     let served = intake::serve(
         listeners,
         &settings.intake,
         Rc::clone(&pipeline),
+        proxy,
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
     local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
-    local.block_on(&runtime, served);
+    let rest = local.block_on(&runtime, served);
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
-    // First, for the relay sends meanwhile, and may use up the time.
+    // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
+    let flush = relay.begin_flush();
     if let Some(viewer) = viewer {
         viewer.finish(until);
     }
-    relay.flush(until);
+    local.block_on(&runtime, rest.finish(until));
+    flush.wait(until);
     Ok(())
 }
 

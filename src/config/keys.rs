@@ -1,4 +1,6 @@
-//! Every variable that is read, with what it means: the settings table of the README is made of this file.
+//! Every variable that is read, with what it means: the settings table of the README is made of this file and of `proxy_keys`.
+
+use super::proxy_keys;
 
 use super::{filtering, obfuscation};
 
@@ -24,6 +26,7 @@ pub const ALL: &[Group] = &[
             &API_KEY,
             &SITE,
             &TRACE_URL,
+            &FURTHER,
             &PROXY_HTTPS,
             &PROXY_HTTP,
             &NO_PROXY,
@@ -74,6 +77,7 @@ pub const ALL: &[Group] = &[
     ),
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
+    proxy_keys::GROUP,
     ("The wrapper itself", &[&VIEW, &STOP_TIMEOUT, &LOG_LEVEL, &NO_COLOUR, &TERMINAL]),
 ];
 
@@ -95,6 +99,13 @@ pub const TRACE_URL: Key = Key {
     names: &["DD_APM_DD_URL"],
     default: "https://trace.agent.<DD_SITE>",
     meaning: "Another trace intake, for a relay of your own or a test; `http://` is allowed, a missing scheme is `https://`.",
+};
+/// Further trace intakes.
+pub const FURTHER: Key = Key {
+    names: &["DD_APM_ADDITIONAL_ENDPOINTS"],
+    default: "{}",
+    meaning: "Further intakes that get a copy of all traces and stats: a JSON object of addresses, each with a list of API keys, such as \
+              `{\"https://trace.agent.datadoghq.eu\": [\"key\"]}`. `DD_API_KEY` has to be set, too.",
 };
 /// The proxy for https.
 pub const PROXY_HTTPS: Key = Key {
@@ -138,7 +149,8 @@ pub const QUEUE_BYTES: Key = Key {
     names: &["DD_PILLION_QUEUE_BYTES"],
     default: "32MiB",
     meaning: "Memory for what waits to be sent while the intake is slow or down, as bytes or with `KiB`, `MiB`, `GiB`; at least 4 MiB. When it is \
-              full the oldest goes, and is counted. Raise it to outlast longer outages.",
+              full the oldest goes, and is counted. Raise it to outlast longer outages. Additional intakes share it: each has an equal part, and \
+              at least 4 MiB.",
 };
 /// The time between flushes.
 pub const FLUSH_INTERVAL: Key = Key {
@@ -370,16 +382,8 @@ pub const TERMINAL: Key = Key { names: &["TERM"], default: "", meaning: "`dumb`:
 /// Settings of the agent's `apm_config`, and those for logs and OTLP that `datadog-init` has, that have no effect here yet. Sorted.
 pub const UNSUPPORTED: &[&str] = &[
     "DD_AAS_INSTANCE_LOGGING_ENABLED",
-    "DD_APM_ADDITIONAL_ENDPOINTS",
-    "DD_APM_ADDITIONAL_PROFILE_TAGS",
     "DD_APM_CLIENT_STATS_FLUSH_INTERVAL",
     "DD_APM_CONNECTION_RESET_INTERVAL",
-    "DD_APM_DEBUGGER_ADDITIONAL_ENDPOINTS",
-    "DD_APM_DEBUGGER_API_KEY",
-    "DD_APM_DEBUGGER_DD_URL",
-    "DD_APM_DEBUGGER_DIAGNOSTICS_ADDITIONAL_ENDPOINTS",
-    "DD_APM_DEBUGGER_DIAGNOSTICS_API_KEY",
-    "DD_APM_DEBUGGER_DIAGNOSTICS_DD_URL",
     "DD_APM_DEBUGGER_LOGS_ENABLED_OVERRIDE",
     "DD_APM_DEBUG_PORT",
     "DD_APM_DEBUG_V1_PAYLOADS",
@@ -407,21 +411,10 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_KEEP_VALUES",
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_OBFUSCATE_SQL_VALUES",
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_OBFUSCATE_SQL_VALUES",
-    "DD_APM_PROFILING_ADDITIONAL_ENDPOINTS",
-    "DD_APM_PROFILING_DD_URL",
-    "DD_APM_PROFILING_MAX_REQUEST_BYTES",
-    "DD_APM_PROFILING_RECEIVER_TIMEOUT",
-    "DD_APM_PROFILING_SEND_TO_MAIN_ENDPOINT",
     "DD_APM_SEND_ALL_INTERNAL_STATS",
     "DD_APM_SOCKET_ACTIVATION_ENABLED",
     "DD_APM_SOCKET_ACTIVATION_HANDLE_TCP_PROBE",
-    "DD_APM_SYMDB_ADDITIONAL_ENDPOINTS",
-    "DD_APM_SYMDB_API_KEY",
-    "DD_APM_SYMDB_DD_URL",
     "DD_APM_SYNC_FLUSHING",
-    "DD_APM_TELEMETRY_ADDITIONAL_ENDPOINTS",
-    "DD_APM_TELEMETRY_DD_URL",
-    "DD_APM_TELEMETRY_ENABLED",
     "DD_APM_TRACE_BUFFER",
     "DD_APM_WINDOWS_PIPE_BUFFER_SIZE",
     "DD_APM_WINDOWS_PIPE_NAME",

@@ -7,7 +7,9 @@ pub mod keys;
 pub mod obfuscation;
 mod parse;
 mod problem;
+pub mod proxy_keys;
 mod read;
+mod read_proxy;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
@@ -18,6 +20,7 @@ use std::time::Duration;
 use crate::intake;
 use crate::log;
 use crate::pipeline;
+use crate::proxy;
 use crate::relay;
 
 pub use env::Env;
@@ -42,6 +45,8 @@ pub struct Settings {
     pub pipeline: pipeline::Settings,
     /// Where they go.
     pub relay: relay::Settings,
+    /// Where that goes which is passed on as it is.
+    pub proxy: proxy::Settings,
     /// What we say.
     pub log: log::Settings,
     /// The time from the first TERM to our exit at the latest.

@@ -232,7 +232,7 @@ pub(super) async fn discard(mut incoming: Incoming, entry: &Entry) -> bool {
 }
 
 /// The next piece of a body, nothing at its end.
-async fn next(incoming: &mut Incoming, entry: &Entry) -> Result<Option<Bytes>, Missing> {
+pub(super) async fn next(incoming: &mut Incoming, entry: &Entry) -> Result<Option<Bytes>, Missing> {
     poll_fn(|context| {
         loop {
             match Pin::new(&mut *incoming).poll_frame(context) {

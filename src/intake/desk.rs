@@ -18,9 +18,10 @@ use crate::intake::info::Info;
 use crate::intake::room::{Entry, Room};
 use crate::intake::route::{self, Route};
 use crate::intake::traces::Traces;
-use crate::intake::{Settings, connection};
+use crate::intake::{Settings, connection, through};
 use crate::ledger::Ledger;
 use crate::pipeline::Pipeline;
+use crate::proxy::Proxy;
 use crate::trace::decode::ApiVersion;
 
 /// What all connections share.
@@ -28,6 +29,7 @@ pub(super) struct Desk {
     pub(super) room: Room,
     pub(super) bodies: Rc<Bodies>,
     pub(super) http: http1::Builder,
+    pub(super) proxy: Proxy,
     info: Info,
     traces: Traces,
     ledger: Arc<Ledger>,
@@ -37,13 +39,15 @@ impl Desk {
     pub(super) fn new(
         settings: &Settings,
         pipeline: Rc<RefCell<Pipeline>>,
+        proxy: Proxy,
         ledger: Arc<Ledger>,
     ) -> Self {
-        let info = Info::new(settings, pipeline.borrow().settings());
+        let info = Info::new(settings, pipeline.borrow().settings(), &proxy);
         Self {
             room: Room::new(settings.connections_max),
             bodies: Rc::new(Bodies::new(settings.body_bytes_max)),
             http: connection::http(),
+            proxy,
             info,
             traces: Traces::new(pipeline, Arc::clone(&ledger)),
             ledger,
@@ -72,8 +76,7 @@ impl Desk {
             Route::Unknown => {
                 self.after_discarding(incoming, entry, &head, answer::not_found()).await
             }
-            Route::Discard => self
-                .stated(self.after_discarding(incoming, entry, &head, answer::discarded()).await),
+            Route::Passed(endpoint) => through::pass(self, endpoint, incoming, entry, &head).await,
             Route::Services { json_only } => self.services(incoming, entry, &head, json_only).await,
             Route::Stats => self.stats(incoming, entry, &head).await,
             Route::Traces(version) => self.traces(incoming, entry, &head, version).await,
@@ -147,18 +150,18 @@ impl Desk {
         }
     }
 
-    fn count_refusal(&self) {
+    pub(super) fn count_refusal(&self) {
         self.ledger.bodies_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn stated(&self, answer: Answer) -> Answer {
+    pub(super) fn stated(&self, answer: Answer) -> Answer {
         let state: &HeaderValue = &self.info.state;
         answer::with_state(answer, state)
     }
 
     /// The answer, once the body that nobody reads has come: a client that sends first and reads then would not see it otherwise, and the
     /// connection could not be used again. A client that asks before it sends is answered before.
-    async fn after_discarding(
+    pub(super) async fn after_discarding(
         &self,
         incoming: Incoming,
         entry: &Entry,

@@ -3,7 +3,8 @@
 //! `listen` binds before the app is spawned. `serve` accepts and, at the end, hands over to `drain`; each `connection` is a task of hyper's,
 //! all on one thread. `room` knows them all and bounds their number and their time; `body` bounds their bytes. A request goes to the `desk`,
 //! which finds its `route`, reads its `headers` and its `body` and gives it to `traces`, where the pipeline takes it before the `answer`.
-//! No answer waits for the network, the relay or stderr.
+//! No such answer waits for the network, the relay or stderr. What is neither traces nor stats goes `through` to the proxy, whose answer
+//! is the network's.
 
 mod answer;
 mod body;
@@ -17,12 +18,14 @@ mod obfuscation;
 mod room;
 mod route;
 mod serve;
+mod through;
 mod traces;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use drain::Rest;
 pub use listen::{Listeners, bind};
 pub use serve::serve;
 

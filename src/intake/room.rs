@@ -4,13 +4,14 @@
 //! (as Cloud Run does between requests) thus finds its connections as old as they were, and a request needs no timer of its own.
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv};
 use tokio::sync::Notify;
 
 use crate::intake::body::Bodies;
@@ -41,6 +42,8 @@ pub(super) enum Phase {
     Body,
     /// A body waits for others to make space: the sender cannot help it, so its time stands still.
     Waiting,
+    /// The request is passed on, and its answer comes from there: its time is the proxy's.
+    Passing,
 }
 
 /// What somebody else wants of a connection.
@@ -122,6 +125,13 @@ impl Entry {
         }
     }
 
+    /// The address at the other end; nothing for a unix socket.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        let peer = getpeername::<SockaddrStorage>(self.socket).ok()?;
+        let v4 = peer.as_sockaddr_in().map(|peer| IpAddr::V4(peer.ip()));
+        v4.or_else(|| peer.as_sockaddr_in6().map(|peer| IpAddr::V6(peer.ip())))
+    }
+
     /// Says what is wanted, and wakes the connection to it.
     pub(super) fn ask(&self, wish: Wish) {
         if self.wish.get() != Wish::Abort {
@@ -148,7 +158,7 @@ impl Entry {
     /// One pass over a request in progress.
     fn pass(&self, is_short: bool) {
         let phase = self.phase.get();
-        if matches!(phase, Phase::Idle | Phase::Waiting) {
+        if matches!(phase, Phase::Idle | Phase::Waiting | Phase::Passing) {
             return;
         }
         self.age.set(self.age.get() + 1);
@@ -198,6 +208,11 @@ impl Room {
 
     pub(super) fn len(&self) -> usize {
         self.entries.borrow().len()
+    }
+
+    /// How many connections are at passing on a request.
+    pub(super) fn passing(&self) -> usize {
+        self.entries.borrow().iter().filter(|entry| entry.phase() == Phase::Passing).count()
     }
 
     /// A new connection.

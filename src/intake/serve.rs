@@ -17,26 +17,30 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_local};
 
+use crate::intake::Settings;
 use crate::intake::connection::{self, Stream};
 use crate::intake::desk::Desk;
+use crate::intake::drain::{self, Rest};
 use crate::intake::listen::Listeners;
-use crate::intake::{Settings, drain};
 use crate::ledger::Ledger;
 use crate::pipeline::Pipeline;
+use crate::proxy::Proxy;
 
 /// Between attempts to accept while the process or the machine has no descriptors or no memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` has a deadline (or its sender is gone: then at once), and then until everything that has arrived is served, or the
-/// deadline has come. It must run on a `LocalSet` of a current-thread runtime with I/O and time: the pipeline is called inline.
+/// deadline has come. It must run on a `LocalSet` of a current-thread runtime with I/O and time: the pipeline is called inline. Requests that
+/// are passed on may still be under way then: that is what is returned, to be finished on the same `LocalSet`.
 pub async fn serve(
     listeners: Listeners,
     settings: &Settings,
     pipeline: Rc<RefCell<Pipeline>>,
+    proxy: Proxy,
     ledger: Arc<Ledger>,
     mut stop: watch::Receiver<Option<Instant>>,
-) {
-    let desk = Rc::new(Desk::new(settings, pipeline, ledger));
+) -> Rest {
+    let desk = Rc::new(Desk::new(settings, pipeline, proxy, ledger));
     let mut acceptor = Acceptor::new(listeners);
     let _watches = Watches::start(&desk, settings.receive_timeout);
     let mut stopping = pin!(async {
@@ -72,6 +76,7 @@ pub async fn serve(
     };
     serve_held(&mut held, &desk);
     drain::drain(acceptor, &desk, deadline).await;
+    Rest::new(desk)
 }
 
 enum Next {

@@ -157,6 +157,7 @@ mod tests {
         Settings {
             api_key: None,
             trace_url: String::new(),
+            further: Vec::new(),
             queue_bytes_max: 0,
             compression: Compression::None,
             proxy_http: None,

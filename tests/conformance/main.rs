@@ -18,8 +18,10 @@ mod document;
 mod drive;
 mod expected;
 mod http;
+mod outside;
 mod replies;
 mod stats;
+mod support;
 mod text;
 mod traces;
 
@@ -110,8 +112,10 @@ fn judge<'a>(case: &'a Case, entries: &'a [Entry]) -> Verdict<'a> {
         }),
     }
     match http::through_the_intake(case) {
-        Ok(ours) => {
-            for (at, (ours, theirs)) in ours.iter().zip(&case.replies).enumerate() {
+        Ok((replies, passed_on)) => {
+            let theirs = outside::theirs(&case.intake["other"]);
+            differences.extend(compare::requests(outside::ours(&passed_on), theirs));
+            for (at, (ours, theirs)) in replies.iter().zip(&case.replies).enumerate() {
                 compare::compare(
                     &format!("replies/{at}"),
                     &replies::ours(ours),

@@ -46,6 +46,7 @@ fn info_is_honest_and_every_other_answer_has_its_hash() {
         .map(|path| path.as_str().unwrap())
         .collect();
     assert!(endpoints.contains(&"/v0.5/traces") && endpoints.contains(&"/debugger/v1/diagnostics"));
+    assert!(endpoints.contains(&"/evp_proxy/v4/") && !endpoints.contains(&"/v0.7/config"));
     assert!(!endpoints.contains(&"/v1.0/traces") && !endpoints.contains(&"/v0.7/traces"));
     // Without an API key nobody takes a tracer's own stats, so it must not drop anything.
     assert_eq!(document["client_drop_p0s"], false);

@@ -25,6 +25,7 @@ mod intake_limits;
 mod intake_mutations;
 mod intake_routes;
 mod obfuscation;
+mod proxy;
 mod quickstart;
 mod real_node;
 mod real_python;
