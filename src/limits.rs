@@ -24,6 +24,13 @@ pub const STATS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Items of one array or map in a body: the agent's own bound (spec: trace-agent 1.5).
 pub const DECODE_ITEMS_MAX: usize = 25_000_000;
 
+/// Bytes of the spans of one OTLP request once each has the attributes of its resource: as much as bodies may take together. A collector's
+/// largest batch has a third of it.
+pub const OTLP_SPANS_BYTES_MAX: usize = BODIES_IN_FLIGHT_BYTES_MAX;
+
+/// Attributes of one span, library or resource in OTLP. SDKs stop at 128.
+pub const OTLP_ATTRIBUTES_MAX: usize = 1 << 16;
+
 /// Nesting depth of a value that is skipped or read.
 pub const DECODE_DEPTH_MAX: usize = 64;
 

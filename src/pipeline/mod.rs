@@ -5,6 +5,7 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod look;
+mod otlp;
 mod stats;
 mod traces;
 
@@ -24,6 +25,8 @@ use crate::trace::sample::{NoPriority, Priority, Reply};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
 use crate::trace::{Tracer, chunk, normalise};
 use crate::{version, view};
+
+pub use otlp::OtlpRequest;
 
 /// What the pipeline does to traces.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
 use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
+use crate::trace::Tracer;
 use crate::trace::chunk::{Context, PRIORITY_NONE, ReadyValue, Work, is_rejected};
 use crate::trace::decode::Form;
 use crate::trace::encode::{self, Additions};
@@ -40,27 +41,43 @@ impl Pipeline {
                 &facts.process_tags
             },
             otlp_export: &facts.otlp_export,
+            container_tags: "",
         };
         #[expect(clippy::cast_precision_loss, reason = "a weight")]
         let dropped_p0_weight = tracer.dropped_p0_traces as f32 / body.chunks.len().max(1) as f32;
-        let mut index = None;
+        self.take_chunks(body, source, &head, tracer, dropped_p0_weight, now_ns);
+    }
+
+    /// Takes the chunks of a decoded body to the payload of this head. How many spans were rejected.
+    pub(super) fn take_chunks(
+        &mut self,
+        body: &Body,
+        source: &[u8],
+        head: &Head<'_>,
+        tracer: &Tracer<'_>,
+        dropped_p0_weight: f32,
+        now_ns: u64,
+    ) -> u64 {
+        let (mut index, mut rejected) = (None, 0);
         for chunk in &body.chunks {
             let counts = counts(chunk);
             self.ledger.received(counts);
             if is_rejected(chunk, body) {
                 self.ledger.rejected(counts);
+                rejected += counts.spans;
                 continue;
             }
             if self.batch.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
                 self.send_batch();
                 index = None;
             }
-            let open = *index.get_or_insert_with(|| self.open_payload(&head, body));
+            let open = *index.get_or_insert_with(|| self.open_payload(head, body));
             let rules = self.rules.clone();
             let context = Context { body, source, tracer, rules: &rules, now_ns };
-            self.take_chunk(chunk, open, &head, &context, dropped_p0_weight);
+            self.take_chunk(chunk, open, head, &context, dropped_p0_weight);
             self.batch_since_ns.get_or_insert(now_ns);
         }
+        rejected
     }
 
     /// The payload that the body's chunks go to.
@@ -161,7 +178,7 @@ fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
 fn marked_spans(chunk: &Chunk, body: &Body) -> usize {
     match (body.form, chunk.spans.range().start) {
         (Form::V05, 0) => 1,
-        (Form::V05, _) => 0,
+        (Form::V05, _) | (Form::Otlp, _) => 0,
         _ => usize::MAX,
     }
 }

@@ -35,6 +35,9 @@ pub fn chunk(
     let field = wire::open(out, 0x5a);
     wire::number(out, 0x08, i64::from(priority).cast_unsigned());
     wire::number(out, 0x10, u64::from(origin));
+    for (key, value) in &work.chunk_attributes {
+        text_entry(out, 0x1a, *key, *value);
+    }
     for (index, ready) in work.spans.iter().enumerate() {
         let root = if index == work.root { additions.root } else { &[] };
         let marker = (index < additions.marks).then_some(&additions.marker);

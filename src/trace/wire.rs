@@ -57,6 +57,12 @@ const LENGTH_BYTES: usize = 2;
 #[inline]
 pub(super) fn open(out: &mut Vec<u8>, tag: u8) -> Open {
     out.push(tag);
+    open_length(out)
+}
+
+/// Opens a field of bytes whose tag has been written.
+#[inline]
+pub(super) fn open_length(out: &mut Vec<u8>) -> Open {
     let at = out.len();
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     Open { at }
