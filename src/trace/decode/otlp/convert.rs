@@ -264,6 +264,13 @@ fn is_kept(trace_id: u64, rate: f64) -> bool {
     rate >= 1.0 || trace_id.wrapping_mul(FACTOR) < bound
 }
 
+/// A priority in eight bits, as the agent has it; a number beyond 32 bits has none of them.
+#[expect(clippy::cast_possible_truncation, reason = "eight bits are what is wanted")]
+fn priority(number: f64) -> i32 {
+    let is_small = number > f64::from(i32::MIN) && number <= f64::from(i32::MAX);
+    if is_small { i32::from(number as i32 as i8) } else { 0 }
+}
+
 /// What the spans of a trace say of it.
 #[derive(Debug, Default)]
 struct Said {
@@ -282,19 +289,16 @@ struct Word {
 }
 
 impl Said {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the agent has eight bits for a priority, and so has this"
-    )]
     fn hear(&mut self, span: &Converted<'_>) {
-        if let Some(priority) = span.numbers.get("_sampling_priority_v1") {
-            self.priority = Some(i32::from(*priority as i64 as i8));
+        if let Some(number) = span.numbers.get("_sampling_priority_v1") {
+            self.priority = Some(priority(*number));
         }
-        for (word, key) in [(&mut self.env, "env"), (&mut self.version, "version")] {
+        for (word, key) in [
+            (&mut self.env, "env"),
+            (&mut self.version, "version"),
+            (&mut self.hostname, "_dd.hostname"),
+        ] {
             word.hear(span, key);
-        }
-        if span.parent_id == 0 {
-            self.hostname.hear(span, "_dd.hostname");
         }
     }
 }
@@ -316,7 +320,14 @@ impl Word {
 
 #[cfg(test)]
 mod tests {
-    use super::is_kept;
+    use super::{is_kept, priority};
+
+    #[test]
+    fn priorities_have_eight_bits() {
+        for (number, expect) in [(2.0, 2), (-1.9, -1), (300.0, 44), (1e21, 0), (f64::NAN, 0)] {
+            assert_eq!(priority(number), expect, "{number}");
+        }
+    }
 
     #[test]
     fn a_rate_keeps_its_share() {

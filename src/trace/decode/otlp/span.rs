@@ -27,8 +27,10 @@ impl<'a> Shared<'a> {
         let mut tags = Tags::default();
         for attribute in &resource.attributes {
             let Some(key) = tag_key(&attribute.key) else { continue };
-            if tags.get(&key).is_none_or(String::is_empty) {
-                tags.set(key, attribute.value.to_text().into_owned());
+            let value = attribute.value.to_text();
+            let is_of_use = key != ANALYTICS || analytics_rate(&value).is_some();
+            if is_of_use && tags.get(&key).is_none_or(String::is_empty) {
+                tags.set(key, value.into_owned());
             }
         }
         Self { known: Known::of(&resource.attributes), tags: tags.entries().to_vec() }
@@ -259,18 +261,12 @@ impl<'a> Converted<'a> {
 
     /// Sets a text tag, of which one is a number in truth.
     fn text(&mut self, key: Cow<'a, str>, value: Cow<'a, str>) {
-        if key != "analytics.event" {
+        if key != ANALYTICS {
             self.texts.set(key, value);
-            return;
-        }
-        // The words that Go's `ParseBool` takes.
-        let rate = match value.as_ref() {
-            "1" | "t" | "T" | "TRUE" | "true" | "True" => 1.0,
-            "0" | "f" | "F" | "FALSE" | "false" | "False" => 0.0,
-            _ => return,
-        };
-        if !self.numbers.has("_dd1.sr.eausr") {
-            self.numbers.set("_dd1.sr.eausr", rate);
+        } else if let Some(rate) = analytics_rate(&value)
+            && !self.numbers.has(ANALYTICS_RATE)
+        {
+            self.numbers.set(ANALYTICS_RATE, rate);
         }
     }
 
@@ -338,6 +334,19 @@ impl<'a> Converted<'a> {
             };
             self.texts.set("error.msg", message.into());
         }
+    }
+}
+
+/// The attribute that makes a span an event to be analysed, and the tag in numbers that becomes of it.
+const ANALYTICS: &str = "analytics.event";
+const ANALYTICS_RATE: &str = "_dd1.sr.eausr";
+
+/// The words that Go's `ParseBool` takes.
+fn analytics_rate(word: &str) -> Option<f64> {
+    match word {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(1.0),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(0.0),
+        _ => None,
     }
 }
 
