@@ -12,6 +12,7 @@ pub mod log;
 pub mod pipeline;
 pub mod relay;
 pub mod secret;
+mod server;
 pub mod tags;
 pub mod trace;
 pub mod version;

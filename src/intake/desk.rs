@@ -5,29 +5,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
 use hyper::{Method, Request, StatusCode};
 
+use crate::intake::Settings;
 use crate::intake::answer::{self, Answer};
-use crate::intake::body::{self, Bodies, Missing};
 use crate::intake::headers::{Headers, is_msgpack};
 use crate::intake::info::Info;
-use crate::intake::room::{Entry, Room};
 use crate::intake::route::{self, Route};
 use crate::intake::traces::Traces;
-use crate::intake::{Settings, connection};
 use crate::ledger::Ledger;
 use crate::pipeline::Pipeline;
+use crate::server::{self, Entry, Floor, Missing};
 use crate::trace::decode::ApiVersion;
 
 /// What all connections share.
 pub(super) struct Desk {
-    pub(super) room: Room,
-    pub(super) bodies: Rc<Bodies>,
-    pub(super) http: http1::Builder,
+    floor: Floor,
     info: Info,
     traces: Traces,
     ledger: Arc<Ledger>,
@@ -41,17 +39,14 @@ impl Desk {
     ) -> Self {
         let info = Info::new(settings, pipeline.borrow().settings());
         Self {
-            room: Room::new(settings.connections_max),
-            bodies: Rc::new(Bodies::new(settings.body_bytes_max)),
-            http: connection::http(),
+            floor: Floor::new(settings.connections_max, settings.body_bytes_max, server::http1()),
             info,
             traces: Traces::new(pipeline, Arc::clone(&ledger)),
             ledger,
         }
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>, entry: &Entry) -> Answer {
+    async fn respond(&self, request: Request<Incoming>, entry: &Entry) -> Answer {
         let (head, incoming) = request.into_parts();
         let path = head.uri.path();
         let cleaned = if head.method == Method::CONNECT { path.into() } else { route::clean(path) };
@@ -106,7 +101,9 @@ impl Desk {
             self.count_refusal();
             return self.stated(self.after_discarding(incoming, entry, head, refusal).await);
         }
-        let body = match body::read(incoming, &self.bodies, entry, headers.expects_continue).await {
+        let body = match server::read(incoming, &self.floor.bodies, entry, headers.expects_continue)
+            .await
+        {
             Ok(body) => body,
             Err(missing) => return self.stated(self.refuse_body(missing)),
         };
@@ -119,16 +116,17 @@ impl Desk {
 
     async fn stats(&self, incoming: Incoming, entry: &Entry, head: &Parts) -> Answer {
         let headers = Headers::of(&head.headers);
-        let answer = match body::read(incoming, &self.bodies, entry, headers.expects_continue).await
-        {
-            Ok(body) => self.traces.take_stats(&headers, &body),
-            // The agent's stats reader has a limit of its own, and another status for it.
-            Err(Missing::TooLarge) => {
-                self.count_refusal();
-                answer::refusal(StatusCode::BAD_REQUEST, "the body is larger than the limit")
-            }
-            Err(missing) => self.refuse_body(missing),
-        };
+        let answer =
+            match server::read(incoming, &self.floor.bodies, entry, headers.expects_continue).await
+            {
+                Ok(body) => self.traces.take_stats(&headers, &body),
+                // The agent's stats reader has a limit of its own, and another status for it.
+                Err(Missing::TooLarge) => {
+                    self.count_refusal();
+                    answer::refusal(StatusCode::BAD_REQUEST, "the body is larger than the limit")
+                }
+                Err(missing) => self.refuse_body(missing),
+            };
         self.stated(answer)
     }
 
@@ -168,7 +166,19 @@ impl Desk {
         if Headers::of(&head.headers).expects_continue && answer.status() != StatusCode::OK {
             return answer;
         }
-        if body::discard(incoming, entry).await { answer } else { answer::last(answer) }
+        if server::discard(incoming, entry).await { answer } else { answer::last(answer) }
+    }
+}
+
+impl server::Desk for Desk {
+    type Body = Full<Bytes>;
+
+    fn floor(&self) -> &Floor {
+        &self.floor
+    }
+
+    fn answer(&self, request: Request<Incoming>, entry: &Entry) -> impl Future<Output = Answer> {
+        self.respond(request, entry)
     }
 }
 

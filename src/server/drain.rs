@@ -4,9 +4,9 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::intake::desk::Desk;
-use crate::intake::room::{Phase, Wish};
-use crate::intake::serve::Acceptor;
+use crate::server::Desk;
+use crate::server::room::{Phase, Room, Wish};
+use crate::server::serve::Acceptor;
 
 /// How long a client that is in the middle of a request may send nothing.
 const GRACE: Duration = Duration::from_millis(100);
@@ -19,7 +19,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Serves what has arrived, until all of it is served, nobody has sent anything for [`GRACE`], or half of the time to the deadline is gone:
 /// the other half is for delivering what came.
-pub(super) async fn drain(acceptor: Acceptor, desk: &Rc<Desk>, deadline: Instant) {
+pub(super) async fn drain<D: Desk>(acceptor: Acceptor, desk: &Rc<D>, deadline: Instant) {
+    let room = &desk.floor().room;
     let backlog = acceptor.into_backlog();
     let mut moves = 0;
     let start = Instant::now();
@@ -28,12 +29,12 @@ pub(super) async fn drain(acceptor: Acceptor, desk: &Rc<Desk>, deadline: Instant
     let mut looks = 0;
     loop {
         let accepted = backlog.accept_all(desk);
-        let seen = look(desk);
+        let seen = look(room);
         let now = Instant::now();
         if accepted > 0 || seen != moves {
             (moves, last_move) = (seen, now);
         }
-        if desk.room.len() == 0 && accepted == 0 {
+        if room.len() == 0 && accepted == 0 {
             return;
         }
         if now >= half_time || now.duration_since(last_move) >= GRACE {
@@ -46,15 +47,15 @@ pub(super) async fn drain(acceptor: Acceptor, desk: &Rc<Desk>, deadline: Instant
             tokio::time::sleep(PAUSE).await;
         }
     }
-    desk.room.each(|entry| entry.ask(Wish::Abort));
+    room.each(|entry| entry.ask(Wish::Abort));
     tokio::task::yield_now().await;
 }
 
 /// Asks every connection that is at nothing, and has nothing waiting in its socket, to close. The sum of all moves is returned: as long as it
 /// changes, something is going on.
-fn look(desk: &Desk) -> u64 {
+fn look(room: &Room) -> u64 {
     let mut moves = 0_u64;
-    desk.room.each(|entry| {
+    room.each(|entry| {
         moves = moves.wrapping_add(entry.moves()).wrapping_add(entry.number << 32);
         if entry.phase() == Phase::Idle && entry.wish() == Wish::Stay && !entry.has_arrived() {
             entry.ask(Wish::Close);

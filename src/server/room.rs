@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::sync::Notify;
 
-use crate::intake::body::Bodies;
+use crate::server::body::Bodies;
 
 /// Passes over requests in progress per receive timeout: a sender gets the timeout and at most a tenth more.
 const PASSES_PER_TIMEOUT: u32 = 10;
@@ -56,11 +56,11 @@ pub(super) enum Wish {
 
 /// One connection, as the others see it.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Different for every connection.
     pub(super) number: u64,
-    /// The socket, for a look at what has arrived.
-    pub(super) socket: RawFd,
+    /// The socket, for a look at what has arrived; nothing for a request that is one of several on its connection.
+    socket: Option<RawFd>,
     phase: Cell<Phase>,
     /// Passes since the phase began.
     age: Cell<u32>,
@@ -113,8 +113,9 @@ impl Entry {
 
     /// Whether bytes wait in the socket. Asked of the kernel, because the event loop may not have heard of them yet.
     pub(super) fn has_arrived(&self) -> bool {
+        let Some(socket) = self.socket else { return false };
         loop {
-            match recv(self.socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+            match recv(socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
                 Ok(bytes) => return bytes > 0,
                 Err(Errno::EINTR) => {}
                 Err(_) => return false,
@@ -171,6 +172,7 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct Room {
     entries: RefCell<Vec<Rc<Entry>>>,
+    connections: Cell<usize>,
     connections_max: Cell<usize>,
     next_number: Cell<u64>,
     /// How often a connection has become idle.
@@ -186,6 +188,7 @@ impl Room {
     pub(super) fn new(connections_max: usize) -> Self {
         Self {
             entries: RefCell::new(Vec::new()),
+            connections: Cell::new(0),
             connections_max: Cell::new(connections_max.max(1)),
             next_number: Cell::new(0),
             rests: Cell::new(0),
@@ -196,12 +199,23 @@ impl Room {
         }
     }
 
+    /// How many connections there are.
     pub(super) fn len(&self) -> usize {
-        self.entries.borrow().len()
+        self.connections.get()
     }
 
     /// A new connection.
     pub(super) fn enter(&self, socket: RawFd) -> Rc<Entry> {
+        self.connections.set(self.connections.get() + 1);
+        self.add(Some(socket))
+    }
+
+    /// A new request on a connection that has several at once. It counts for no connection.
+    pub(super) fn enter_request(&self) -> Rc<Entry> {
+        self.add(None)
+    }
+
+    fn add(&self, socket: Option<RawFd>) -> Rc<Entry> {
         let number = self.next_number.get();
         self.next_number.set(number + 1);
         let entry = Rc::new(Entry {
@@ -233,6 +247,7 @@ impl Room {
         let mut entries = self.entries.borrow_mut();
         if let Some(at) = entries.iter().position(|other| other.number == entry.number) {
             entries.swap_remove(at);
+            self.connections.set(self.connections.get() - usize::from(entry.socket.is_some()));
         }
         if let Some(waker) = self.acceptor.borrow_mut().take() {
             waker.wake();

@@ -16,9 +16,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::intake::desk::Desk;
-use crate::intake::room::{Entry, Phase, Wish};
 use crate::limits;
+use crate::server::room::{Entry, Phase, Wish};
+use crate::server::{Desk, Http, streams};
 
 /// The most that is read at once from a socket. A buffer above 128 KiB would be mapped anew each time.
 const READ_BYTES_MAX: usize = 64 * 1024;
@@ -42,9 +42,17 @@ impl Stream {
 }
 
 /// The socket as hyper sees it; the room learns from it when bytes move.
-struct Io {
+pub(super) struct Io {
     stream: Stream,
     entry: Rc<Entry>,
+    /// The phase that begins when bytes arrive on an idle connection. In HTTP/2 they need not be a request's.
+    begins: Phase,
+}
+
+impl Io {
+    pub(super) fn new(stream: Stream, entry: &Rc<Entry>, begins: Phase) -> Self {
+        Self { stream, entry: Rc::clone(entry), begins }
+    }
 }
 
 impl Read for Io {
@@ -59,8 +67,8 @@ impl Read for Io {
         };
         if read.is_ready() {
             self.entry.moved();
-            if self.entry.phase() == Phase::Idle {
-                self.entry.enter(Phase::Head);
+            if self.entry.phase() == Phase::Idle && self.begins != Phase::Idle {
+                self.entry.enter(self.begins);
             }
         }
         read
@@ -98,9 +106,9 @@ impl Write for Io {
     }
 }
 
-/// How hyper treats every connection. Time limits are the room's; `half_close` lets a client that died after its last byte be served; head
-/// and body of an answer are one write, since a client that gets two waits 40 ms for its own delayed acknowledgement.
-pub(super) fn http() -> http1::Builder {
+/// How hyper treats every connection of HTTP/1. Time limits are the room's; `half_close` lets a client that died after its last byte be served;
+/// head and body of an answer are one write, since a client that gets two waits 40 ms for its own delayed acknowledgement.
+pub(crate) fn http1() -> Http {
     let mut http = http1::Builder::new();
     http.half_close(true)
         .header_read_timeout(None)
@@ -108,38 +116,47 @@ pub(super) fn http() -> http1::Builder {
         .max_buf_size(READ_BYTES_MAX)
         .title_case_headers(true)
         .writev(false);
-    http
+    Http::One(http)
 }
 
 /// In the room as long as this lives.
-struct Present {
-    desk: Rc<Desk>,
-    entry: Rc<Entry>,
+pub(super) struct Present<D: Desk> {
+    pub(super) desk: Rc<D>,
+    pub(super) entry: Rc<Entry>,
 }
 
-impl Drop for Present {
+impl<D: Desk> Drop for Present<D> {
     fn drop(&mut self) {
-        self.desk.room.leave(&self.entry);
+        self.desk.floor().room.leave(&self.entry);
     }
 }
 
 /// Serves one connection to its end. It is in the room from the call on, not from the first poll.
-pub(super) fn serve(stream: Stream, desk: &Rc<Desk>) -> impl Future<Output = ()> + 'static {
-    let entry = desk.room.enter(stream.socket());
+pub(super) fn serve<D: Desk>(
+    stream: Stream,
+    desk: &Rc<D>,
+) -> impl Future<Output = ()> + 'static + use<D> {
+    let entry = desk.floor().room.enter(stream.socket());
     let present = Present { desk: Rc::clone(desk), entry };
-    run(stream, present)
+    async move {
+        match &present.desk.floor().http {
+            Http::One(http) => run(http, stream, &present).await,
+            Http::Two(http) => streams::run(http, stream, &present).await,
+        }
+    }
 }
 
-async fn run(stream: Stream, present: Present) {
-    let Present { desk, entry } = &present;
+async fn run<D: Desk>(http: &http1::Builder, stream: Stream, present: &Present<D>) {
+    let Present { desk, entry } = present;
+    let room = &desk.floor().room;
     let service = service_fn(|request: Request<Incoming>| async move {
         entry.enter_body();
         let answer = desk.answer(request, entry).await;
-        desk.room.rest(entry);
+        room.rest(entry);
         Ok::<_, Infallible>(answer)
     });
-    let io = Io { stream, entry: Rc::clone(entry) };
-    let mut connection = pin!(desk.http.serve_connection(io, service));
+    let io = Io::new(stream, entry, Phase::Head);
+    let mut connection = pin!(http.serve_connection(io, service));
     let mut is_closing = false;
     poll_fn(|context| {
         entry.remember(context.waker());
@@ -155,7 +172,7 @@ async fn run(stream: Stream, present: Present) {
         // An error is the client's: it went away or broke the protocol, and hyper has answered what can be answered.
         let end = connection.as_mut().poll(context);
         if end.is_pending() && entry.phase() != Phase::Idle {
-            desk.room.watch();
+            room.watch();
         }
         end.map(|_| ())
     })

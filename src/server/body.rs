@@ -12,8 +12,8 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::Notify;
 
-use crate::intake::room::{Entry, Phase};
 use crate::limits;
+use crate::server::room::{Entry, Phase};
 
 /// Buffers that wait to be used again. A busy app has a handful of connections at a time.
 const POOL_BUFFERS_MAX: usize = 8;
@@ -26,7 +26,7 @@ const FIRST_BYTES: usize = 128 * 1024;
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(crate) enum Missing {
     /// More bytes than one body may have.
     TooLarge,
     /// It did not arrive in time.
@@ -36,7 +36,7 @@ pub(super) enum Missing {
 }
 
 /// A whole body.
-pub(super) enum Body {
+pub(crate) enum Body {
     /// It came in one read: the connection's own bytes.
     Single(Bytes),
     /// It was put together.
@@ -55,7 +55,7 @@ impl Deref for Body {
 }
 
 /// A body in a buffer of the pool, and its share of the bytes in flight. Both go back when it is dropped.
-pub(super) struct Joined {
+pub(crate) struct Joined {
     bytes: Vec<u8>,
     bodies: Rc<Bodies>,
     connection: u64,
@@ -71,7 +71,7 @@ impl Drop for Joined {
 /// What all bodies together hold. One body (the first that found no space) may always go on, within a reserve that nobody else uses, so
 /// that bodies which wait for each other cannot stand still.
 #[derive(Debug)]
-pub(super) struct Bodies {
+pub(crate) struct Bodies {
     body_bytes_max: usize,
     shared_bytes_max: usize,
     held_bytes: Cell<usize>,
@@ -181,7 +181,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Reads the whole body. `expects_continue`: the client sends it only when asked to, so a body that is too large need not come at all.
-pub(super) async fn read(
+pub(crate) async fn read(
     mut incoming: Incoming,
     bodies: &Rc<Bodies>,
     entry: &Entry,
@@ -220,7 +220,7 @@ pub(super) async fn read(
 }
 
 /// Reads to the end what nobody needs, so that the client, which sends first and reads then, sees the answer. The time limit bounds it.
-pub(super) async fn discard(mut incoming: Incoming, entry: &Entry) -> bool {
+pub(crate) async fn discard(mut incoming: Incoming, entry: &Entry) -> bool {
     while !incoming.is_end_stream() {
         match next(&mut incoming, entry).await {
             Ok(Some(_)) => {}

@@ -1,0 +1,71 @@
+//! HTTP servers: listening sockets, connections, request bodies, and the limits of all of them. What a request means is for its [`Desk`].
+//!
+//! `listen` binds, before the app is spawned. `serve` accepts and, at the end, hands over to `drain`; each `connection` is a task of hyper's,
+//! all on one thread, and so is each of the `streams` of an HTTP/2 connection. `room` knows them all and bounds their number and their time;
+//! `body` bounds their bytes.
+
+mod body;
+mod connection;
+mod drain;
+mod listen;
+mod room;
+mod serve;
+mod streams;
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+
+pub use listen::Listeners;
+
+pub(crate) use body::{Bodies, Missing, discard, read};
+pub(crate) use connection::http1;
+pub(crate) use listen::{tcp, unix};
+pub(crate) use room::Entry;
+pub(crate) use serve::serve;
+pub(crate) use streams::http2;
+
+/// What answers the requests of a server's connections.
+pub(crate) trait Desk: Sized + 'static {
+    /// The body of an answer: in hand, so that an answer leaves in one piece.
+    type Body: hyper::body::Body<Data = Bytes, Error = Infallible> + 'static;
+
+    /// What the server knows of its connections.
+    fn floor(&self) -> &Floor;
+
+    /// Answers one request. `entry` is its connection (of HTTP/2, its stream), to which its time and the bytes of its body are counted.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        entry: &Entry,
+    ) -> impl Future<Output = Response<Self::Body>>;
+}
+
+/// The connections of a server, what their bodies hold together, and how they are spoken to.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    room: room::Room,
+    /// The bodies.
+    pub(crate) bodies: Rc<Bodies>,
+    http: Http,
+}
+
+impl Floor {
+    /// For so many connections at once, and bodies of so many bytes each.
+    pub(crate) fn new(connections_max: usize, body_bytes_max: usize, http: Http) -> Self {
+        let bodies = Rc::new(Bodies::new(body_bytes_max));
+        Self { room: room::Room::new(connections_max), bodies, http }
+    }
+}
+
+/// The version of HTTP that a server speaks.
+#[derive(Clone, Debug)]
+pub(crate) enum Http {
+    /// HTTP/1.1.
+    One(hyper::server::conn::http1::Builder),
+    /// HTTP/2 without TLS, by prior knowledge.
+    Two(hyper::server::conn::http2::Builder<streams::Spawn>),
+}

@@ -1,0 +1,125 @@
+//! Connections of HTTP/2: several requests at once, each a task with its own time.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use tokio::task::spawn_local;
+
+use crate::limits;
+use crate::server::connection::{Io, Present, Stream};
+use crate::server::room::{Entry, Phase, Wish};
+use crate::server::{Desk, Http};
+
+/// Bytes of one request that hyper holds before they are asked for, and so the share of each in what a connection may hold.
+const STREAM_BYTES: u32 = 64 * 1024;
+
+/// Runs hyper's tasks on this thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spawn;
+
+impl<F: Future + 'static> Executor<F> for Spawn
+where
+    F::Output: 'static,
+{
+    fn execute(&self, task: F) {
+        drop(spawn_local(task));
+    }
+}
+
+/// How hyper treats every connection of HTTP/2: so many requests at once, further ones wait with their client. Each of them can fill its own
+/// window without taking from the others', so that one that stalls holds up none. Time limits are the room's.
+pub(crate) fn http2(requests_max: u32) -> Http {
+    let mut http = http2::Builder::new(Spawn);
+    http.max_concurrent_streams(requests_max)
+        .initial_stream_window_size(STREAM_BYTES)
+        .initial_connection_window_size(STREAM_BYTES * requests_max)
+        .max_header_list_size(limits::HEAD_BYTES_MAX as u32)
+        .auto_date_header(false);
+    Http::Two(http)
+}
+
+/// The requests under way on a connection.
+#[derive(Debug, Default)]
+struct UnderWay(Cell<usize>);
+
+/// A request, in the room as long as this lives. Its connection is busy meanwhile; the connection's own time stands still.
+struct Guest<D: Desk> {
+    present: Present<D>,
+    connection: Rc<Entry>,
+    under_way: Rc<UnderWay>,
+}
+
+impl<D: Desk> Guest<D> {
+    fn enter(desk: &Rc<D>, connection: &Rc<Entry>, under_way: &Rc<UnderWay>) -> Self {
+        let room = &desk.floor().room;
+        let entry = room.enter_request();
+        entry.enter(Phase::Body);
+        room.watch();
+        connection.enter(Phase::Waiting);
+        under_way.0.set(under_way.0.get() + 1);
+        Self {
+            present: Present { desk: Rc::clone(desk), entry },
+            connection: Rc::clone(connection),
+            under_way: Rc::clone(under_way),
+        }
+    }
+}
+
+impl<D: Desk> Drop for Guest<D> {
+    fn drop(&mut self) {
+        self.under_way.0.set(self.under_way.0.get() - 1);
+        if self.under_way.0.get() == 0 {
+            self.present.desk.floor().room.rest(&self.connection);
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn run<D: Desk>(
+    http: &http2::Builder<Spawn>,
+    stream: Stream,
+    present: &Present<D>,
+) {
+    let Present { desk, entry } = present;
+    let under_way = Rc::new(UnderWay::default());
+    let service = service_fn(|request: Request<Incoming>| {
+        // In the room from now on, not from the first poll: the end waits for requests that have arrived.
+        let guest = Guest::enter(desk, entry, &under_way);
+        async move {
+            let Present { desk, entry } = &guest.present;
+            let mut answer = pin!(desk.answer(request, entry));
+            let answer = poll_fn(|context| {
+                entry.remember(context.waker());
+                answer.as_mut().poll(context)
+            });
+            Ok::<_, Infallible>(answer.await)
+        }
+    });
+    let io = Io::new(stream, entry, Phase::Idle);
+    let mut connection = pin!(http.serve_connection(io, service));
+    let mut is_closing = false;
+    poll_fn(|context| {
+        entry.remember(context.waker());
+        match entry.wish() {
+            Wish::Stay => {}
+            Wish::Abort => return Poll::Ready(()),
+            Wish::Close if is_closing => {}
+            Wish::Close => {
+                is_closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+        // An error is the client's, as in HTTP/1.
+        connection.as_mut().poll(context).map(|_| ())
+    })
+    .await;
+}
