@@ -16,7 +16,7 @@ use crate::intake::Listeners;
 use crate::ledger::Ledger;
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
 use crate::relay::Relay;
-use crate::{intake, log, view};
+use crate::{intake, log, otlp, view};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) problems: Vec<Problem>,
     pub(super) listeners: Listeners,
+    pub(super) otlp_listeners: otlp::Listeners,
     pub(super) complaints: Vec<String>,
 }
 
@@ -104,7 +105,7 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { settings, problems, listeners, complaints } = plan;
+    let Plan { settings, problems, listeners, otlp_listeners, complaints } = plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
@@ -137,7 +138,19 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         inner.stopping.clone(),
     );
     local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
-    local.block_on(&runtime, served);
+    let otlp = local.spawn_local(serve_otlp(
+        otlp_listeners,
+        settings.otlp,
+        Rc::clone(&pipeline),
+        Arc::clone(ledger),
+        inner.stopping.clone(),
+    ));
+    local.block_on(&runtime, async {
+        served.await;
+        if otlp.await.is_err() {
+            tracing::error!("OTLP ended by a fault of its own: the rest runs on.");
+        }
+    });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
     // First, for the relay sends meanwhile, and may use up the time.
@@ -146,6 +159,16 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     }
     relay.flush(until);
     Ok(())
+}
+
+async fn serve_otlp(
+    listeners: otlp::Listeners,
+    settings: otlp::Settings,
+    pipeline: Rc<RefCell<Pipeline>>,
+    ledger: Arc<Ledger>,
+    stop: watch::Receiver<Option<Instant>>,
+) {
+    otlp::serve(listeners, &settings, pipeline, ledger, stop).await;
 }
 
 /// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.

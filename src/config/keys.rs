@@ -1,5 +1,7 @@
 //! Every variable that is read, with what it means: the settings table of the README is made of this file.
 
+use super::otlp;
+
 /// A setting.
 #[derive(Debug)]
 pub struct Key {
@@ -47,6 +49,7 @@ pub const ALL: &[Group] = &[
             &BODY_BYTES,
         ],
     ),
+    ("Where OpenTelemetry's SDKs connect", otlp::ALL),
     (
         "Sampling and stats",
         &[
@@ -167,7 +170,7 @@ pub const ENABLED: Key = Key {
 pub const RECEIVER_ENABLED: Key = Key {
     names: &["DD_APM_RECEIVER_ENABLED"],
     default: "true",
-    meaning: "`false` has the same effect. Use `DD_APM_ENABLED`.",
+    meaning: "`false`: nothing listens for tracers; OTLP does where it is asked for.",
 };
 /// The port.
 pub const PORT: Key = Key {
@@ -259,7 +262,8 @@ pub const FEATURES: Key = Key {
     names: &["DD_APM_FEATURES"],
     default: "",
     meaning: "Flags of the agent, between commas: `component2name` names spans by their `component` tag, `big_resource` allows resources of \
-              15,000 bytes instead of 5,000. Others have no effect.",
+              15,000 bytes instead of 5,000; for OTLP `enable_otlp_compute_top_level_by_span_kind`, `disable_otel_scope_convention` and \
+              `disable_operation_and_resource_name_logic_v2`. Others have no effect.",
 };
 /// The viewer.
 pub const VIEW: Key = Key {
@@ -392,7 +396,9 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_IGNORE_RESOURCE",
     "DD_LOGS_ENABLED",
     "DD_MAX_EPS",
-    "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT",
-    "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT",
+    "DD_OTLP_CONFIG_GRPC_PORT",
+    "DD_OTLP_CONFIG_HTTP_PORT",
+    "DD_OTLP_CONFIG_LOGS_ENABLED",
+    "DD_OTLP_CONFIG_METRICS_ENABLED",
     "DD_SERVERLESS_LOG_PATH",
 ];

@@ -3,6 +3,7 @@
 
 mod env;
 pub mod keys;
+mod otlp;
 mod parse;
 mod problem;
 mod read;
@@ -36,6 +37,8 @@ pub enum Mode {
 pub struct Settings {
     /// Where and how we listen.
     pub intake: intake::Settings,
+    /// Where and how OTLP comes in.
+    pub otlp: crate::otlp::Settings,
     /// What is done to traces.
     pub pipeline: pipeline::Settings,
     /// Where they go.

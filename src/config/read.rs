@@ -44,9 +44,13 @@ const TPS: f64 = 10.0;
 pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let mut reader = Reader { env, problems: Vec::new() };
     let relay = reader.relay();
-    let pipeline = reader.pipeline(relay.api_key.is_some());
+    let features = reader.take(&keys::FEATURES, Vec::new(), parse::list);
+    let pipeline = reader.pipeline(relay.api_key.is_some(), &features);
+    let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
+    let intake = reader.intake(mode, enabled);
     let settings = Settings {
-        intake: reader.intake(mode),
+        otlp: reader.otlp(enabled, &intake, &features),
+        intake,
         pipeline,
         relay,
         log: reader.log(),
@@ -59,14 +63,18 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     (settings, reader.problems)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     env: &'a Env,
     problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
     /// The value of `key`, or nothing where it is not set or (a problem) not valid.
-    fn optional<T>(&mut self, key: &Key, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &Key,
+        read: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
         let (name, text) = self.env.text(key)?;
         match read(&text) {
             Ok(value) => Some(value),
@@ -78,7 +86,12 @@ impl Reader<'_> {
     }
 
     /// The same with the default in place of nothing.
-    fn take<T>(&mut self, key: &Key, default: T, read: impl FnOnce(&str) -> Result<T, Wrong>) -> T {
+    pub(super) fn take<T>(
+        &mut self,
+        key: &Key,
+        default: T,
+        read: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> T {
         self.optional(key, read).unwrap_or(default)
     }
 
@@ -157,9 +170,8 @@ impl Reader<'_> {
         }
     }
 
-    fn pipeline(&mut self, sending: bool) -> pipeline::Settings {
+    fn pipeline(&mut self, sending: bool, features: &[String]) -> pipeline::Settings {
         let span_tags = self.span_tags();
-        let features = self.take(&keys::FEATURES, Vec::new(), parse::list);
         let has = |feature: &str| features.iter().any(|own| own == feature);
         pipeline::Settings {
             env: self.default_env(&span_tags),
@@ -205,8 +217,7 @@ impl Reader<'_> {
         merged
     }
 
-    fn intake(&mut self, mode: Mode) -> intake::Settings {
-        let enabled = self.take(&keys::ENABLED, true, parse::boolean);
+    fn intake(&mut self, mode: Mode, enabled: bool) -> intake::Settings {
         let receiver_enabled = self.take(&keys::RECEIVER_ENABLED, true, parse::boolean);
         let named = self.optional(&keys::BIND_HOST, parse::bind_host);
         let non_local = self.optional(&keys::NON_LOCAL, parse::boolean);

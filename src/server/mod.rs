@@ -7,6 +7,7 @@
 mod body;
 mod connection;
 mod drain;
+mod flag;
 mod listen;
 mod room;
 mod serve;
@@ -23,6 +24,7 @@ pub use listen::Listeners;
 
 pub(crate) use body::{Bodies, Missing, discard, read};
 pub(crate) use connection::http1;
+pub(crate) use flag::is_true;
 pub(crate) use listen::{tcp, unix};
 pub(crate) use room::Entry;
 pub(crate) use serve::serve;
