@@ -17,14 +17,14 @@ pub fn bind(settings: &Settings) -> (Listeners, Vec<String>) {
     for (address, error) in server::tcp(&mut listeners, hosts, settings.port) {
         problems.push(tcp_problem(address, error));
     }
-    if let Some(path) = &settings.socket {
-        if let Err(error) = server::unix(&mut listeners, path) {
-            problems.push(format!(
+    if let Some(path) = &settings.socket
+        && let Err(error) = server::unix(&mut listeners, path)
+    {
+        problems.push(format!(
                 "cannot listen on the unix socket {}: {error}; tracers can still use TCP, or set DD_APM_RECEIVER_SOCKET to a path in an \
                  existing folder",
                 path.display()
             ));
-        }
     }
     (listeners, problems)
 }

@@ -113,6 +113,8 @@ pub(super) async fn run<D: Desk>(
             Wish::Stay => {}
             Wish::Abort => return Poll::Ready(()),
             Wish::Close if is_closing => {}
+            // Of a client that has not said a word hyper waits for one before it would close.
+            Wish::Close if entry.moves() == 0 => return Poll::Ready(()),
             Wish::Close => {
                 is_closing = true;
                 connection.as_mut().graceful_shutdown();

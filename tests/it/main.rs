@@ -30,6 +30,7 @@ mod otlp_http;
 mod otlp_mutations;
 mod quickstart;
 mod real_node;
+mod real_otlp;
 mod real_python;
 mod relay;
 mod settings;

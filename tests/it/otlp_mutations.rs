@@ -106,21 +106,21 @@ fn bodies_that_nest_deep_or_claim_to_be_huge_are_refused() {
 }
 
 #[test]
-fn ten_million_empty_messages_take_no_more_memory_than_they_are() {
+fn a_million_empty_messages_take_hardly_more_memory_than_they_are() {
     let running = RunningOtlp::new();
     let mut client = Client::tcp(running.http);
     let before = resident_bytes();
-    let empty = [0x0a, 0].repeat(10_000_000);
-    let scopes = field(0x0a, &[0x12, 0].repeat(10_000_000));
-    let spans = field(0x0a, &field(0x12, &[0x12, 0].repeat(10_000_000)));
+    let empty = [0x0a, 0].repeat(1_000_000);
+    let scopes = field(0x0a, &[0x12, 0].repeat(1_000_000));
+    let spans = field(0x0a, &field(0x12, &[0x12, 0].repeat(1_000_000)));
     for body in [empty, scopes, spans] {
         assert_eq!(client.ask("POST", "/v1/traces", &[PROTOBUF], &body).status, 200);
     }
     let attributes = with_value(&[0x0a, 0].repeat(1_000_000));
     assert_eq!(client.ask("POST", "/v1/traces", &[PROTOBUF], &attributes).status, 200);
     let grown = resident_bytes().saturating_sub(before);
-    assert!(grown < 400_000_000, "{grown} bytes more");
-    assert_eq!(running.ledger.spans.read().rejected, 10_000_000);
+    assert!(grown < 200_000_000, "{grown} bytes more");
+    assert_eq!(running.ledger.spans.read().rejected, 1_000_000);
     check_end(&running, 0);
 }
 

@@ -214,7 +214,6 @@ impl<'a> Writer<'a> {
         msgpack::span(&mut payload.msgpack, &self.first);
         room.take(payload.msgpack.len() - before)?;
         payload.msgpack.append(&mut self.rest);
-        #[expect(clippy::cast_possible_truncation, reason = "the other half stands in the spans")]
         payload.chunks.push(Chunk { priority, trace_id_high: (self.first.trace_id >> 64) as u64 });
         if payload.env.is_empty() {
             payload.env = normalise::tag_value(&said.env.text).into_owned();

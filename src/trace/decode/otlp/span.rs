@@ -144,7 +144,7 @@ impl<'a> Converted<'a> {
         self.texts.set("span.kind", kind.tag().into());
         self.codes(both);
         self.levels(both, kind, rules);
-        self.sample_rate(&known, &raw.trace_state);
+        self.sample_rate(&known, &raw);
         self.own_attributes(&own);
         self.facts(&raw, both);
         self.scope_names(scope, rules);
@@ -231,14 +231,16 @@ impl<'a> Converted<'a> {
     }
 
     /// The share of traces that the SDK's sampler kept: stats count those that it dropped, too.
-    fn sample_rate(&mut self, known: &Known<'_>, trace_state: &Cow<'a, str>) {
+    fn sample_rate(&mut self, known: &Known<'_>, raw: &Raw<'a>) {
         let named = known.value(Key::SampleRate).and_then(as_number);
         if let Some(rate) = named {
             self.numbers.set("_sample_rate", rate);
         }
-        if !trace_state.is_empty() {
-            self.texts.set("w3c.tracestate", trace_state.clone());
-            if let Some(rate) = tracestate::probability(trace_state).filter(|_| named.is_none()) {
+        if !raw.trace_state.is_empty() {
+            self.texts.set("w3c.tracestate", raw.trace_state.clone());
+            if let Some(rate) =
+                tracestate::probability(&raw.trace_state).filter(|_| named.is_none())
+            {
                 self.numbers.set("_sample_rate", rate);
             }
         }
