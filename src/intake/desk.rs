@@ -19,6 +19,7 @@ use crate::intake::info::Info;
 use crate::intake::route::{self, Route};
 use crate::intake::traces::Traces;
 use crate::ledger::Ledger;
+use crate::limits::BODIES_IN_FLIGHT_BYTES_MAX;
 use crate::pipeline::Pipeline;
 use crate::server::{self, Entry, Floor, Missing};
 use crate::trace::decode::ApiVersion;
@@ -39,7 +40,12 @@ impl Desk {
     ) -> Self {
         let info = Info::new(settings, pipeline.borrow().settings());
         Self {
-            floor: Floor::new(settings.connections_max, settings.body_bytes_max, server::http1()),
+            floor: Floor::new(
+                settings.connections_max,
+                settings.body_bytes_max,
+                BODIES_IN_FLIGHT_BYTES_MAX.saturating_sub(settings.body_bytes_max),
+                server::http1(),
+            ),
             info,
             traces: Traces::new(pipeline, Arc::clone(&ledger)),
             ledger,

@@ -7,6 +7,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
+use crate::limits::OTLP_BODIES_SHARED_BYTES_MAX;
 use crate::otlp::answer::{self, Code};
 use crate::otlp::coding::{Coding, Failure};
 use crate::otlp::traces::Traces;
@@ -38,6 +39,7 @@ impl Desk {
         let floor = Floor::new(
             settings.connections_max.min(GRPC_CONNECTIONS_MAX),
             message_bytes_max + PREFIX_BYTES,
+            OTLP_BODIES_SHARED_BYTES_MAX,
             server::http2(settings.grpc_requests_max),
         );
         Self { floor, message_bytes_max, traces }

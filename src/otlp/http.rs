@@ -11,6 +11,7 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
+use crate::limits::OTLP_BODIES_SHARED_BYTES_MAX;
 use crate::otlp::answer::{self, Code};
 use crate::otlp::coding::{Coding, Failure};
 use crate::otlp::traces::Traces;
@@ -36,7 +37,12 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(settings: &Settings, traces: Rc<Traces>) -> Self {
         let body_bytes_max = settings.http_body_bytes_max;
-        let floor = Floor::new(settings.connections_max, body_bytes_max, server::http1());
+        let floor = Floor::new(
+            settings.connections_max,
+            body_bytes_max,
+            OTLP_BODIES_SHARED_BYTES_MAX,
+            server::http1(),
+        );
         Self { floor, body_bytes_max, cors: settings.cors.clone(), traces }
     }
 

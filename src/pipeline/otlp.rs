@@ -44,6 +44,8 @@ impl Pipeline {
                 Err(_) => self.count_fault(&payload),
             }
         }
+        // It may have been large.
+        body.transcoded = None;
         self.body = body;
         self.send_full_stats(now_ns);
         Ok(rejected)

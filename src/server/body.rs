@@ -12,7 +12,6 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::Notify;
 
-use crate::limits;
 use crate::server::room::{Entry, Phase};
 
 /// Buffers that wait to be used again. A busy app has a handful of connections at a time.
@@ -84,10 +83,11 @@ pub(crate) struct Bodies {
 }
 
 impl Bodies {
-    pub(super) fn new(body_bytes_max: usize) -> Self {
+    /// For bodies of so many bytes each. Together they hold `shared_bytes_max`, and the first that finds no space as much as it needs.
+    pub(super) fn new(body_bytes_max: usize, shared_bytes_max: usize) -> Self {
         Self {
             body_bytes_max,
-            shared_bytes_max: limits::BODIES_IN_FLIGHT_BYTES_MAX.saturating_sub(body_bytes_max),
+            shared_bytes_max,
             held_bytes: Cell::new(0),
             first_in_need: Cell::new(None),
             waiting: Cell::new(0),
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn bodies_together_stay_below_the_limit_and_one_of_them_can_always_go_on() {
-        let bodies = Bodies::new(BODY);
+        let bodies = Bodies::new(BODY, BODIES_IN_FLIGHT_BYTES_MAX - BODY);
         let piece = 64 * 1024;
         let mut held = [0; 10];
         // Ten bodies grow in turn until nobody may take more.
@@ -286,14 +286,14 @@ mod tests {
 
     #[test]
     fn a_body_may_be_as_large_as_its_limit_even_where_that_is_more_than_all_together() {
-        let bodies = Bodies::new(3 * BODIES_IN_FLIGHT_BYTES_MAX);
+        let bodies = Bodies::new(3 * BODIES_IN_FLIGHT_BYTES_MAX, 0);
         assert!(bodies.try_take(1, 3 * BODIES_IN_FLIGHT_BYTES_MAX));
         assert!(!bodies.try_take(2, 1));
     }
 
     #[test]
     fn the_pool_is_bounded_and_freed_after_quiet() {
-        let bodies = Bodies::new(BODY);
+        let bodies = Bodies::new(BODY, BODIES_IN_FLIGHT_BYTES_MAX - BODY);
         assert!(bodies.buffer().capacity() == 0);
         for _ in 0..20 {
             bodies.give_back(Vec::with_capacity(1000));

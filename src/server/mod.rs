@@ -56,9 +56,14 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// For so many connections at once, and bodies of so many bytes each.
-    pub(crate) fn new(connections_max: usize, body_bytes_max: usize, http: Http) -> Self {
-        let bodies = Rc::new(Bodies::new(body_bytes_max));
+    /// For so many connections at once, and bodies of so many bytes each; beside one of them, all others together hold `shared_bytes_max`.
+    pub(crate) fn new(
+        connections_max: usize,
+        body_bytes_max: usize,
+        shared_bytes_max: usize,
+        http: Http,
+    ) -> Self {
+        let bodies = Rc::new(Bodies::new(body_bytes_max, shared_bytes_max));
         Self { room: room::Room::new(connections_max), bodies, http }
     }
 }
