@@ -14,6 +14,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::limits;
@@ -39,20 +40,24 @@ impl Stream {
             Self::Unix(stream) => stream.inner().as_raw_fd(),
         }
     }
+
+    /// Reads what has come into `buffer`.
+    pub(super) fn poll_bytes(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream.inner_mut()).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream.inner_mut()).poll_read(context, buffer),
+        }
+    }
 }
 
 /// The socket as hyper sees it; the room learns from it when bytes move.
 pub(super) struct Io {
-    stream: Stream,
-    entry: Rc<Entry>,
-    /// The phase that begins when bytes arrive on an idle connection. In HTTP/2 they need not be a request's.
-    begins: Phase,
-}
-
-impl Io {
-    pub(super) fn new(stream: Stream, entry: &Rc<Entry>, begins: Phase) -> Self {
-        Self { stream, entry: Rc::clone(entry), begins }
-    }
+    pub(super) stream: Stream,
+    pub(super) entry: Rc<Entry>,
 }
 
 impl Read for Io {
@@ -67,8 +72,8 @@ impl Read for Io {
         };
         if read.is_ready() {
             self.entry.moved();
-            if self.entry.phase() == Phase::Idle && self.begins != Phase::Idle {
-                self.entry.enter(self.begins);
+            if self.entry.phase() == Phase::Idle {
+                self.entry.enter(Phase::Head);
             }
         }
         read
@@ -155,7 +160,7 @@ async fn run<D: Desk>(http: &http1::Builder, stream: Stream, present: &Present<D
         room.rest(entry);
         Ok::<_, Infallible>(answer)
     });
-    let io = Io::new(stream, entry, Phase::Head);
+    let io = Io { stream, entry: Rc::clone(entry) };
     let mut connection = pin!(http.serve_connection(io, service));
     let mut is_closing = false;
     poll_fn(|context| {

@@ -3,15 +3,17 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::rt::Executor;
+use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use tokio::io::ReadBuf;
 use tokio::task::spawn_local;
 
 use crate::limits;
@@ -47,6 +49,59 @@ pub(crate) fn http2(requests_max: u32) -> Http {
     Http::Two(http)
 }
 
+/// Bytes that are read at once.
+const READ_BYTES: usize = 8 * 1024;
+
+/// The socket as hyper sees it. Its end is kept back while requests are under way, and once: hyper would drop those that came just before, and an
+/// app that sends its last spans and dies is to be served all the same.
+struct Socket {
+    io: Io,
+    has_ended: bool,
+}
+
+impl Read for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut bytes = [0; READ_BYTES];
+        let length = buffer.remaining().min(READ_BYTES);
+        let mut read = ReadBuf::new(&mut bytes[..length]);
+        let result = ready!(self.io.stream.poll_bytes(context, &mut read));
+        if result.is_ok() && !read.filled().is_empty() {
+            self.io.entry.moved();
+            buffer.put_slice(read.filled());
+            return Poll::Ready(Ok(()));
+        }
+        if !std::mem::replace(&mut self.has_ended, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.io.entry.phase() == Phase::Idle { Poll::Ready(result) } else { Poll::Pending }
+    }
+}
+
+impl Write for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // Whoever sends and is gone reads no answer, and not even the greeting that comes first here: what was sent is still read.
+        let written = ready!(Pin::new(&mut self.io).poll_write(context, bytes));
+        Poll::Ready(written.or(Ok(bytes.len())))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
 /// The requests under way on a connection.
 #[derive(Debug, Default)]
 struct UnderWay(Cell<usize>);
@@ -79,6 +134,7 @@ impl<D: Desk> Drop for Guest<D> {
         self.under_way.0.set(self.under_way.0.get() - 1);
         if self.under_way.0.get() == 0 {
             self.present.desk.floor().room.rest(&self.connection);
+            self.connection.wake();
         }
     }
 }
@@ -104,8 +160,8 @@ pub(super) async fn run<D: Desk>(
             Ok::<_, Infallible>(answer.await)
         }
     });
-    let io = Io::new(stream, entry, Phase::Idle);
-    let mut connection = pin!(http.serve_connection(io, service));
+    let io = Io { stream, entry: Rc::clone(entry) };
+    let mut connection = pin!(http.serve_connection(Socket { io, has_ended: false }, service));
     let mut is_closing = false;
     poll_fn(|context| {
         entry.remember(context.waker());

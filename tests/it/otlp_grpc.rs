@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::Method;
+use nix::sys::socket::{setsockopt, sockopt::Linger};
 use pillion::otlp::Settings;
 
 use crate::support::grpc::{Client, EXPORT, framed};
@@ -190,21 +191,59 @@ fn an_idle_connection_outlives_the_time_limit_and_does_not_hold_up_the_end() {
     assert!(took < Duration::from_millis(1500), "{took:?}");
 }
 
-#[test]
-fn calls_that_have_arrived_before_the_end_are_served() {
-    let bound = BoundOtlp::new(settings());
-    let address = bound.grpc;
-    // They wait in the backlog: nobody has accepted them.
-    let body = framed(false, &otlp::request(3, 10));
-    let mut callers: Vec<_> = (0..5).map(|_| Client::new(address)).collect();
-    let begin = |caller: &mut Client| caller.begin(Method::POST, EXPORT, &[], &body, true);
-    let calls: Vec<_> = callers.iter_mut().map(begin).collect();
-    let mut running = bound.serve(Some(Instant::now() + Duration::from_secs(20)));
-    for (caller, call) in callers.iter_mut().zip(calls) {
-        assert_eq!(caller.finish(call).unwrap().code(), 0);
+/// Everything that a client sends for one call, frame by frame.
+fn frames(message: &[u8]) -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u32, content: &[u8]| {
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), content].concat()
+    };
+    let literal = |name: &[u8], value: &[u8]| [name, &[value.len() as u8], value].concat();
+    // POST, http, and the others without a table: path, authority, content-type.
+    let head = [
+        vec![0x83, 0x86],
+        literal(&[0x04], EXPORT.as_bytes()),
+        literal(&[0x01], b"localhost"),
+        literal(&[0x0f, 0x10], b"application/grpc"),
+    ]
+    .concat();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[]));
+    bytes.extend(frame(1, 4, 1, &head));
+    let body = framed(false, message);
+    let pieces = body.len().div_ceil(16_000);
+    for (number, piece) in body.chunks(16_000).enumerate() {
+        bytes.extend(frame(0, u8::from(number + 1 == pieces), 1, piece));
     }
+    bytes
+}
+
+#[test]
+fn calls_in_the_backlog_of_clients_that_are_gone_are_served() {
+    let bound = BoundOtlp::new(settings());
+    let bytes = frames(&otlp::request(20, 10));
+    for number in 0..20 {
+        let mut stream = TcpStream::connect(bound.grpc).unwrap();
+        if number % 2 == 0 {
+            setsockopt(&stream, Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+        }
+        stream.write_all(&bytes).unwrap();
+    }
+    let mut running = bound.serve(Some(Instant::now() + Duration::from_secs(20)));
     running.join();
-    assert_eq!(running.ledger.spans.read().received, 5 * 30);
+    assert_eq!(running.ledger.spans.read().received, 20 * 200);
+}
+
+#[test]
+fn a_client_that_dies_in_the_middle_of_a_call_is_forgotten() {
+    let running =
+        RunningOtlp::with(Settings { receive_timeout: Duration::from_millis(300), ..settings() });
+    let bytes = frames(&otlp::request(20, 10));
+    for _ in 0..20 {
+        TcpStream::connect(running.grpc).unwrap().write_all(&bytes[..bytes.len() / 2]).unwrap();
+    }
+    let mut client = Client::new(running.grpc);
+    assert_eq!(client.export(&otlp::request(1, 1)).code(), 0);
+    assert_eq!(running.ledger.spans.read().received, 1);
 }
 
 #[test]
