@@ -21,12 +21,12 @@ use crate::intake::traces::Traces;
 use crate::ledger::Ledger;
 use crate::limits::BODIES_IN_FLIGHT_BYTES_MAX;
 use crate::pipeline::Pipeline;
-use crate::server::{self, Entry, Floor, Missing};
+use crate::server::{self, Entry, Floor, Http1, Missing};
 use crate::trace::decode::ApiVersion;
 
 /// What all connections share.
 pub(super) struct Desk {
-    floor: Floor,
+    floor: Floor<Http1>,
     info: Info,
     traces: Traces,
     ledger: Arc<Ledger>,
@@ -44,7 +44,7 @@ impl Desk {
                 settings.connections_max,
                 settings.body_bytes_max,
                 BODIES_IN_FLIGHT_BYTES_MAX.saturating_sub(settings.body_bytes_max),
-                server::http1(),
+                Http1::new(),
             ),
             info,
             traces: Traces::new(pipeline, Arc::clone(&ledger)),
@@ -178,8 +178,9 @@ impl Desk {
 
 impl server::Desk for Desk {
     type Body = Full<Bytes>;
+    type Http = Http1;
 
-    fn floor(&self) -> &Floor {
+    fn floor(&self) -> &Floor<Http1> {
         &self.floor
     }
 

@@ -13,7 +13,7 @@ use crate::otlp::coding::{Coding, Failure};
 use crate::otlp::traces::Traces;
 use crate::otlp::unary::Unary;
 use crate::otlp::{GRPC_CONNECTIONS_MAX, Settings};
-use crate::server::{self, Entry, Floor, Missing};
+use crate::server::{self, Entry, Floor, Http2, Missing};
 use crate::trace::decode::otlp::{Encoding, Error};
 
 const EXPORT_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -28,7 +28,7 @@ type Refusal = (Code, String);
 
 /// What all connections share.
 pub(super) struct Desk {
-    floor: Floor,
+    floor: Floor<Http2>,
     message_bytes_max: usize,
     traces: Rc<Traces>,
 }
@@ -40,7 +40,7 @@ impl Desk {
             settings.connections_max.min(GRPC_CONNECTIONS_MAX),
             message_bytes_max + PREFIX_BYTES,
             OTLP_BODIES_SHARED_BYTES_MAX,
-            server::http2(settings.grpc_requests_max),
+            Http2::new(settings.grpc_requests_max),
         );
         Self { floor, message_bytes_max, traces }
     }
@@ -81,8 +81,9 @@ impl Desk {
 
 impl server::Desk for Desk {
     type Body = Unary;
+    type Http = Http2;
 
-    fn floor(&self) -> &Floor {
+    fn floor(&self) -> &Floor<Http2> {
         &self.floor
     }
 

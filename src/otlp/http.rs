@@ -16,7 +16,7 @@ use crate::otlp::answer::{self, Code};
 use crate::otlp::coding::{Coding, Failure};
 use crate::otlp::traces::Traces;
 use crate::otlp::{Cors, Settings};
-use crate::server::{self, Entry, Floor, Missing};
+use crate::server::{self, Entry, Floor, Http1, Missing};
 use crate::trace::decode::otlp::{Encoding, Error};
 
 /// Where SDKs send traces.
@@ -28,7 +28,7 @@ pub(super) type Answer = Response<Full<Bytes>>;
 
 /// What all connections share.
 pub(super) struct Desk {
-    floor: Floor,
+    floor: Floor<Http1>,
     body_bytes_max: usize,
     cors: Cors,
     traces: Rc<Traces>,
@@ -41,7 +41,7 @@ impl Desk {
             settings.connections_max,
             body_bytes_max,
             OTLP_BODIES_SHARED_BYTES_MAX,
-            server::http1(),
+            Http1::new(),
         );
         Self { floor, body_bytes_max, cors: settings.cors.clone(), traces }
     }
@@ -123,8 +123,9 @@ impl Desk {
 
 impl server::Desk for Desk {
     type Body = Full<Bytes>;
+    type Http = Http1;
 
-    fn floor(&self) -> &Floor {
+    fn floor(&self) -> &Floor<Http1> {
         &self.floor
     }
 

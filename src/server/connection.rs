@@ -19,14 +19,14 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::limits;
 use crate::server::room::{Entry, Phase, Wish};
-use crate::server::{Desk, Http, streams};
+use crate::server::{Desk, Http};
 
 /// The most that is read at once from a socket. A buffer above 128 KiB would be mapped anew each time.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// An accepted socket.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     /// From the TCP port.
     Tcp(TokioIo<TcpStream>),
     /// From the unix socket.
@@ -111,21 +111,27 @@ impl Write for Io {
     }
 }
 
-/// How hyper treats every connection of HTTP/1. Time limits are the room's; `half_close` lets a client that died after its last byte be served;
-/// head and body of an answer are one write, since a client that gets two waits 40 ms for its own delayed acknowledgement.
-pub(crate) fn http1() -> Http {
-    let mut http = http1::Builder::new();
-    http.half_close(true)
-        .header_read_timeout(None)
-        .max_header_size(limits::HEAD_BYTES_MAX)
-        .max_buf_size(READ_BYTES_MAX)
-        .title_case_headers(true)
-        .writev(false);
-    Http::One(http)
+/// HTTP/1.1.
+#[derive(Debug)]
+pub(crate) struct Http1(http1::Builder);
+
+impl Http1 {
+    /// How hyper treats every connection. Time limits are the room's; `half_close` lets a client that died after its last byte be served; head
+    /// and body of an answer are one write, since a client that gets two waits 40 ms for its own delayed acknowledgement.
+    pub(crate) fn new() -> Self {
+        let mut http = http1::Builder::new();
+        http.half_close(true)
+            .header_read_timeout(None)
+            .max_header_size(limits::HEAD_BYTES_MAX)
+            .max_buf_size(READ_BYTES_MAX)
+            .title_case_headers(true)
+            .writev(false);
+        Self(http)
+    }
 }
 
 /// In the room as long as this lives.
-pub(super) struct Present<D: Desk> {
+pub(crate) struct Present<D: Desk> {
     pub(super) desk: Rc<D>,
     pub(super) entry: Rc<Entry>,
 }
@@ -143,43 +149,40 @@ pub(super) fn serve<D: Desk>(
 ) -> impl Future<Output = ()> + 'static + use<D> {
     let entry = desk.floor().room.enter(stream.socket());
     let present = Present { desk: Rc::clone(desk), entry };
-    async move {
-        match &present.desk.floor().http {
-            Http::One(http) => run(http, stream, &present).await,
-            Http::Two(http) => streams::run(http, stream, &present).await,
-        }
-    }
+    async move { present.desk.floor().http.run(stream, &present).await }
 }
 
-async fn run<D: Desk>(http: &http1::Builder, stream: Stream, present: &Present<D>) {
-    let Present { desk, entry } = present;
-    let room = &desk.floor().room;
-    let service = service_fn(|request: Request<Incoming>| async move {
-        entry.enter_body();
-        let answer = desk.answer(request, entry).await;
-        room.rest(entry);
-        Ok::<_, Infallible>(answer)
-    });
-    let io = Io { stream, entry: Rc::clone(entry) };
-    let mut connection = pin!(http.serve_connection(io, service));
-    let mut is_closing = false;
-    poll_fn(|context| {
-        entry.remember(context.waker());
-        match entry.wish() {
-            Wish::Stay => {}
-            Wish::Abort => return Poll::Ready(()),
-            Wish::Close if is_closing => {}
-            Wish::Close => {
-                is_closing = true;
-                connection.as_mut().graceful_shutdown();
+impl Http for Http1 {
+    async fn run<D: Desk<Http = Self>>(&self, stream: Stream, present: &Present<D>) {
+        let Present { desk, entry } = present;
+        let room = &desk.floor().room;
+        let service = service_fn(|request: Request<Incoming>| async move {
+            entry.enter_body();
+            let answer = desk.answer(request, entry).await;
+            room.rest(entry);
+            Ok::<_, Infallible>(answer)
+        });
+        let io = Io { stream, entry: Rc::clone(entry) };
+        let mut connection = pin!(self.0.serve_connection(io, service));
+        let mut is_closing = false;
+        poll_fn(|context| {
+            entry.remember(context.waker());
+            match entry.wish() {
+                Wish::Stay => {}
+                Wish::Abort => return Poll::Ready(()),
+                Wish::Close if is_closing => {}
+                Wish::Close => {
+                    is_closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
             }
-        }
-        // An error is the client's: it went away or broke the protocol, and hyper has answered what can be answered.
-        let end = connection.as_mut().poll(context);
-        if end.is_pending() && entry.phase() != Phase::Idle {
-            room.watch();
-        }
-        end.map(|_| ())
-    })
-    .await;
+            // An error is the client's: it went away or broke the protocol, and hyper has answered what can be answered.
+            let end = connection.as_mut().poll(context);
+            if end.is_pending() && entry.phase() != Phase::Idle {
+                room.watch();
+            }
+            end.map(|_| ())
+        })
+        .await;
+    }
 }

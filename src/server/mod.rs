@@ -23,20 +23,23 @@ use hyper::{Request, Response};
 pub use listen::Listeners;
 
 pub(crate) use body::{Bodies, Missing, discard, read};
-pub(crate) use connection::http1;
+pub(crate) use connection::Http1;
 pub(crate) use flag::is_true;
 pub(crate) use listen::{tcp, unix};
 pub(crate) use room::Entry;
 pub(crate) use serve::serve;
-pub(crate) use streams::http2;
+pub(crate) use streams::Http2;
 
 /// What answers the requests of a server's connections.
 pub(crate) trait Desk: Sized + 'static {
     /// The body of an answer: in hand, so that an answer leaves in one piece.
     type Body: hyper::body::Body<Data = Bytes, Error = Infallible> + 'static;
 
+    /// The version of HTTP that is spoken.
+    type Http: Http;
+
     /// What the server knows of its connections.
-    fn floor(&self) -> &Floor;
+    fn floor(&self) -> &Floor<Self::Http>;
 
     /// Answers one request. `entry` is its connection (of HTTP/2, its stream), to which its time and the bytes of its body are counted.
     fn answer(
@@ -46,33 +49,34 @@ pub(crate) trait Desk: Sized + 'static {
     ) -> impl Future<Output = Response<Self::Body>>;
 }
 
+/// A version of HTTP, as a type: a server that speaks one has no code of the other.
+pub(crate) trait Http: 'static {
+    /// Serves a connection to its end.
+    fn run<D: Desk<Http = Self>>(
+        &self,
+        stream: connection::Stream,
+        present: &connection::Present<D>,
+    ) -> impl Future<Output = ()>;
+}
+
 /// The connections of a server, what their bodies hold together, and how they are spoken to.
 #[derive(Debug)]
-pub(crate) struct Floor {
+pub(crate) struct Floor<H> {
     room: room::Room,
     /// The bodies.
     pub(crate) bodies: Rc<Bodies>,
-    http: Http,
+    http: H,
 }
 
-impl Floor {
+impl<H: Http> Floor<H> {
     /// For so many connections at once, and bodies of so many bytes each; beside one of them, all others together hold `shared_bytes_max`.
     pub(crate) fn new(
         connections_max: usize,
         body_bytes_max: usize,
         shared_bytes_max: usize,
-        http: Http,
+        http: H,
     ) -> Self {
         let bodies = Rc::new(Bodies::new(body_bytes_max, shared_bytes_max));
         Self { room: room::Room::new(connections_max), bodies, http }
     }
-}
-
-/// The version of HTTP that a server speaks.
-#[derive(Clone, Debug)]
-pub(crate) enum Http {
-    /// HTTP/1.1.
-    One(hyper::server::conn::http1::Builder),
-    /// HTTP/2 without TLS, by prior knowledge.
-    Two(hyper::server::conn::http2::Builder<streams::Spawn>),
 }

@@ -26,7 +26,7 @@ const STREAM_BYTES: u32 = 64 * 1024;
 
 /// Runs hyper's tasks on this thread.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spawn;
+struct Spawn;
 
 impl<F: Future + 'static> Executor<F> for Spawn
 where
@@ -37,16 +37,22 @@ where
     }
 }
 
-/// How hyper treats every connection of HTTP/2: so many requests at once, further ones wait with their client. Each of them can fill its own
-/// window without taking from the others', so that one that stalls holds up none. Time limits are the room's.
-pub(crate) fn http2(requests_max: u32) -> Http {
-    let mut http = http2::Builder::new(Spawn);
-    http.max_concurrent_streams(requests_max)
-        .initial_stream_window_size(STREAM_BYTES)
-        .initial_connection_window_size(STREAM_BYTES * requests_max)
-        .max_header_list_size(limits::HEAD_BYTES_MAX as u32)
-        .auto_date_header(false);
-    Http::Two(http)
+/// HTTP/2 without TLS, by prior knowledge.
+#[derive(Debug)]
+pub(crate) struct Http2(http2::Builder<Spawn>);
+
+impl Http2 {
+    /// How hyper treats every connection: so many requests at once, further ones wait with their client. Each of them can fill its own window
+    /// without taking from the others', so that one that stalls holds up none. Time limits are the room's.
+    pub(crate) fn new(requests_max: u32) -> Self {
+        let mut http = http2::Builder::new(Spawn);
+        http.max_concurrent_streams(requests_max)
+            .initial_stream_window_size(STREAM_BYTES)
+            .initial_connection_window_size(STREAM_BYTES * requests_max)
+            .max_header_list_size(limits::HEAD_BYTES_MAX as u32)
+            .auto_date_header(false);
+        Self(http)
+    }
 }
 
 /// Bytes that are read at once.
@@ -139,45 +145,42 @@ impl<D: Desk> Drop for Guest<D> {
     }
 }
 
-/// Serves one connection to its end.
-pub(super) async fn run<D: Desk>(
-    http: &http2::Builder<Spawn>,
-    stream: Stream,
-    present: &Present<D>,
-) {
-    let Present { desk, entry } = present;
-    let under_way = Rc::new(UnderWay::default());
-    let service = service_fn(|request: Request<Incoming>| {
-        // In the room from now on, not from the first poll: the end waits for requests that have arrived.
-        let guest = Guest::enter(desk, entry, &under_way);
-        async move {
-            let Present { desk, entry } = &guest.present;
-            let mut answer = pin!(desk.answer(request, entry));
-            let answer = poll_fn(|context| {
-                entry.remember(context.waker());
-                answer.as_mut().poll(context)
-            });
-            Ok::<_, Infallible>(answer.await)
-        }
-    });
-    let io = Io { stream, entry: Rc::clone(entry) };
-    let mut connection = pin!(http.serve_connection(Socket { io, has_ended: false }, service));
-    let mut is_closing = false;
-    poll_fn(|context| {
-        entry.remember(context.waker());
-        match entry.wish() {
-            Wish::Stay => {}
-            Wish::Abort => return Poll::Ready(()),
-            Wish::Close if is_closing => {}
-            // Of a client that has not said a word hyper waits for one before it would close.
-            Wish::Close if entry.moves() == 0 => return Poll::Ready(()),
-            Wish::Close => {
-                is_closing = true;
-                connection.as_mut().graceful_shutdown();
+impl Http for Http2 {
+    async fn run<D: Desk<Http = Self>>(&self, stream: Stream, present: &Present<D>) {
+        let Present { desk, entry } = present;
+        let under_way = Rc::new(UnderWay::default());
+        let service = service_fn(|request: Request<Incoming>| {
+            // In the room from now on, not from the first poll: the end waits for requests that have arrived.
+            let guest = Guest::enter(desk, entry, &under_way);
+            async move {
+                let Present { desk, entry } = &guest.present;
+                let mut answer = pin!(desk.answer(request, entry));
+                let answer = poll_fn(|context| {
+                    entry.remember(context.waker());
+                    answer.as_mut().poll(context)
+                });
+                Ok::<_, Infallible>(answer.await)
             }
-        }
-        // An error is the client's, as in HTTP/1.
-        connection.as_mut().poll(context).map(|_| ())
-    })
-    .await;
+        });
+        let socket = Socket { io: Io { stream, entry: Rc::clone(entry) }, has_ended: false };
+        let mut connection = pin!(self.0.serve_connection(socket, service));
+        let mut is_closing = false;
+        poll_fn(|context| {
+            entry.remember(context.waker());
+            match entry.wish() {
+                Wish::Stay => {}
+                Wish::Abort => return Poll::Ready(()),
+                Wish::Close if is_closing => {}
+                // Of a client that has not said a word hyper waits for one before it would close.
+                Wish::Close if entry.moves() == 0 => return Poll::Ready(()),
+                Wish::Close => {
+                    is_closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+            // An error is the client's, as in HTTP/1.
+            connection.as_mut().poll(context).map(|_| ())
+        })
+        .await;
+    }
 }

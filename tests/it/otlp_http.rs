@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{GzEncoder, ZlibEncoder};
 use pillion::ledger::Shed;
 use pillion::otlp::{self, Cors, Settings};
 use serde_json::Value;
@@ -16,6 +16,12 @@ use crate::support::running_intake::FAULTY_SERVICE;
 use crate::support::running_otlp::{BoundOtlp, RunningOtlp, settings};
 
 const PATH: &str = "/v1/traces";
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
+}
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::default());
@@ -33,6 +39,7 @@ fn every_encoding_and_packing_is_taken_and_answered_in_kind() {
         (vec![PROTOBUF], plain.clone()),
         (vec![PROTOBUF, ("Content-Encoding", "gzip")], gzip(&plain)),
         (vec![PROTOBUF, ("Content-Encoding", "zstd")], zstd),
+        (vec![PROTOBUF, ("Content-Encoding", "deflate")], zlib(&plain)),
         (vec![PROTOBUF, ("Content-Encoding", "identity")], plain),
     ] {
         let answer = client.ask("POST", PATH, &headers, &body);
@@ -51,8 +58,8 @@ fn every_encoding_and_packing_is_taken_and_answered_in_kind() {
         assert_eq!((answer.status, answer.header("Content-Type")), (200, JSON.1));
         assert_eq!(answer.text(), "{}");
     }
-    assert_eq!(otlp.ledger.spans.read().received, 6 * 6);
-    assert_eq!(otlp.spans().len(), 6 * 6);
+    assert_eq!(otlp.ledger.spans.read().received, 7 * 6);
+    assert_eq!(otlp.spans().len(), 7 * 6);
 }
 
 #[test]
