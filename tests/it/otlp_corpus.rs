@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::decoded::Value;
 use crate::support::grpc;
 use crate::support::http::Client;
 use crate::support::otlp::{JSON, PROTOBUF, cases, spans};
@@ -83,6 +84,8 @@ fn a_python_apps_spans_arrive_as_datadog_shows_them() {
         ),
         ("python", "otlp-1.45.2", "prod", "1.2.3")
     );
+    let container = payload.attributes.get("_dd.tags.container");
+    assert_eq!(container, Some(&Value::Text("cloud_provider:gcp".to_owned())));
     let spans: Vec<_> = payload.chunks.iter().flat_map(|chunk| &chunk.spans).collect();
     let failed = spans.iter().find(|span| span.error).expect("the request that failed");
     assert_eq!(
