@@ -3,7 +3,7 @@
 /// Bytes of one request body: the agent's `max_payload_size` (spec: trace-agent 1.3).
 pub const BODY_BYTES_MAX: usize = 26_214_400;
 
-/// Bytes of all request bodies in flight together. Above it a new body waits until the data plane has caught up.
+/// Bytes of all request bodies of tracers in flight together. Above it a new body waits until the data plane has caught up.
 pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
 
 /// Bytes of one request's head.
@@ -23,6 +23,17 @@ pub const STATS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Items of one array or map in a body: the agent's own bound (spec: trace-agent 1.5).
 pub const DECODE_ITEMS_MAX: usize = 25_000_000;
+
+/// Bytes of the spans of one OTLP request once each has the attributes of its resource: as much as bodies may take together. A collector's
+/// largest batch has a third of it.
+pub const OTLP_SPANS_BYTES_MAX: usize = BODIES_IN_FLIGHT_BYTES_MAX;
+
+/// Bytes of request bodies in flight together on each port of OTLP, beside one body of the largest size. SDKs send some hundred kilobytes at a time,
+/// one request after the other.
+pub const OTLP_BODIES_SHARED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Attributes of one span, library or resource in OTLP. SDKs stop at 128.
+pub const OTLP_ATTRIBUTES_MAX: usize = 1 << 16;
 
 /// Nesting depth of a value that is skipped or read.
 pub const DECODE_DEPTH_MAX: usize = 64;

@@ -4,6 +4,8 @@ use super::proxy_keys;
 
 use super::{filtering, obfuscation};
 
+use super::otlp;
+
 /// A setting.
 #[derive(Debug)]
 pub struct Key {
@@ -52,6 +54,7 @@ pub const ALL: &[Group] = &[
             &BODY_BYTES,
         ],
     ),
+    ("Where OpenTelemetry's SDKs connect", otlp::ALL),
     (
         "Sampling and stats",
         &[
@@ -193,7 +196,7 @@ pub const ENABLED: Key = Key {
 pub const RECEIVER_ENABLED: Key = Key {
     names: &["DD_APM_RECEIVER_ENABLED"],
     default: "true",
-    meaning: "`false` has the same effect. Use `DD_APM_ENABLED`.",
+    meaning: "`false`: nothing listens for tracers; OTLP does where it is asked for.",
 };
 /// The port.
 pub const PORT: Key = Key {
@@ -349,7 +352,8 @@ pub const FEATURES: Key = Key {
     meaning: "Flags of the agent, between commas: `component2name` names spans by their `component` tag, `big_resource` allows resources of \
               15,000 bytes instead of 5,000, `probabilistic_sampler_full_trace_id` chooses by all 128 bits of the trace id, \
               `error_rare_sample_tracer_drop` lets errors and rare traces be kept that the tracer (not the user) dropped with a negative \
-              priority. Others have no effect.",
+              priority; for OTLP `enable_otlp_compute_top_level_by_span_kind`, `disable_otel_scope_convention` and \
+              `disable_operation_and_resource_name_logic_v2`. Others have no effect.",
 };
 /// The viewer.
 pub const VIEW: Key = Key {
@@ -421,7 +425,9 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_WINDOWS_PIPE_SECURITY_DESCRIPTOR",
     "DD_APM_WORKLOAD_SELECTION",
     "DD_LOGS_ENABLED",
-    "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT",
-    "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT",
+    "DD_OTLP_CONFIG_GRPC_PORT",
+    "DD_OTLP_CONFIG_HTTP_PORT",
+    "DD_OTLP_CONFIG_LOGS_ENABLED",
+    "DD_OTLP_CONFIG_METRICS_ENABLED",
     "DD_SERVERLESS_LOG_PATH",
 ];

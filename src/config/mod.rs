@@ -5,6 +5,7 @@ mod env;
 pub mod filtering;
 pub mod keys;
 pub mod obfuscation;
+mod otlp;
 mod parse;
 mod problem;
 pub mod proxy_keys;
@@ -41,6 +42,8 @@ pub enum Mode {
 pub struct Settings {
     /// Where and how we listen.
     pub intake: intake::Settings,
+    /// Where and how OTLP comes in.
+    pub otlp: crate::otlp::Settings,
     /// What is done to traces.
     pub pipeline: pipeline::Settings,
     /// Where they go.

@@ -43,10 +43,13 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let mut reader = Reader { env, problems: Vec::new() };
     let site = reader.site();
     let relay = reader.relay(&site);
-    let pipeline = reader.pipeline(relay.api_key.is_some());
-    let intake = reader.intake(mode);
+    let features = reader.take(&keys::FEATURES, Vec::new(), parse::list);
+    let pipeline = reader.pipeline(relay.api_key.is_some(), &features);
+    let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
+    let intake = reader.intake(mode, enabled);
     let settings = Settings {
         proxy: reader.proxy(&site, &relay, &pipeline, &intake),
+        otlp: reader.otlp(enabled, &intake, &features, &pipeline),
         intake,
         pipeline,
         relay,
@@ -210,9 +213,8 @@ impl Reader<'_> {
         }
     }
 
-    fn pipeline(&mut self, sending: bool) -> pipeline::Settings {
+    fn pipeline(&mut self, sending: bool, features: &[String]) -> pipeline::Settings {
         let span_tags = self.span_tags();
-        let features = self.take(&keys::FEATURES, Vec::new(), parse::list);
         let has = |feature: &str| features.iter().any(|own| own == feature);
         pipeline::Settings {
             env: self.default_env(&span_tags),
@@ -235,7 +237,7 @@ impl Reader<'_> {
             sending,
             span_tags,
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
-            obfuscation: self.obfuscation(&features),
+            obfuscation: self.obfuscation(features),
         }
     }
 
@@ -301,8 +303,7 @@ impl Reader<'_> {
         merged
     }
 
-    fn intake(&mut self, mode: Mode) -> intake::Settings {
-        let enabled = self.take(&keys::ENABLED, true, parse::boolean);
+    fn intake(&mut self, mode: Mode, enabled: bool) -> intake::Settings {
         let receiver_enabled = self.take(&keys::RECEIVER_ENABLED, true, parse::boolean);
         let named = self.optional(&keys::BIND_HOST, parse::bind_host);
         let non_local = self.optional(&keys::NON_LOCAL, parse::boolean);

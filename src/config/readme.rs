@@ -61,6 +61,7 @@ fn every_key_is_in_the_table_once() {
         include_str!("keys.rs"),
         include_str!("filtering.rs"),
         include_str!("obfuscation.rs"),
+        include_str!("otlp.rs"),
         include_str!("proxy_keys.rs"),
     ];
     let declared: usize = sources.iter().map(|text| text.matches(": Key =").count()).sum();

@@ -8,27 +8,24 @@ use std::sync::atomic::Ordering;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
 use hyper::{Method, Request, StatusCode};
 
 use crate::intake::answer::{self, Answer};
-use crate::intake::body::{self, Bodies, Missing};
 use crate::intake::headers::{Headers, is_msgpack};
 use crate::intake::info::Info;
-use crate::intake::room::{Entry, Room};
 use crate::intake::route::{self, Route};
 use crate::intake::traces::Traces;
-use crate::intake::{Settings, connection, through};
+use crate::intake::{Settings, through};
 use crate::ledger::Ledger;
+use crate::limits::BODIES_IN_FLIGHT_BYTES_MAX;
 use crate::pipeline::Pipeline;
 use crate::proxy::Proxy;
+use crate::server::{self, Entry, Floor, Http1, Missing};
 use crate::trace::decode::ApiVersion;
 
 /// What all connections share.
 pub(super) struct Desk {
-    pub(super) room: Room,
-    pub(super) bodies: Rc<Bodies>,
-    pub(super) http: http1::Builder,
+    pub(super) floor: Floor<Http1>,
     pub(super) proxy: Proxy,
     info: Info,
     traces: Traces,
@@ -44,9 +41,12 @@ impl Desk {
     ) -> Self {
         let info = Info::new(settings, pipeline.borrow().settings(), &proxy);
         Self {
-            room: Room::new(settings.connections_max),
-            bodies: Rc::new(Bodies::new(settings.body_bytes_max)),
-            http: connection::http(),
+            floor: Floor::new(
+                settings.connections_max,
+                settings.body_bytes_max,
+                BODIES_IN_FLIGHT_BYTES_MAX.saturating_sub(settings.body_bytes_max),
+                Http1::new(),
+            ),
             proxy,
             info,
             traces: Traces::new(pipeline, Arc::clone(&ledger)),
@@ -54,8 +54,7 @@ impl Desk {
         }
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>, entry: &Entry) -> Answer {
+    async fn respond(&self, request: Request<Incoming>, entry: &Entry) -> Answer {
         let (head, incoming) = request.into_parts();
         let path = head.uri.path();
         let cleaned = if head.method == Method::CONNECT { path.into() } else { route::clean(path) };
@@ -109,7 +108,9 @@ impl Desk {
             self.count_refusal();
             return self.stated(self.after_discarding(incoming, entry, head, refusal).await);
         }
-        let body = match body::read(incoming, &self.bodies, entry, headers.expects_continue).await {
+        let body = match server::read(incoming, &self.floor.bodies, entry, headers.expects_continue)
+            .await
+        {
             Ok(body) => body,
             Err(missing) => return self.stated(self.refuse_body(missing)),
         };
@@ -122,16 +123,17 @@ impl Desk {
 
     async fn stats(&self, incoming: Incoming, entry: &Entry, head: &Parts) -> Answer {
         let headers = Headers::of(&head.headers);
-        let answer = match body::read(incoming, &self.bodies, entry, headers.expects_continue).await
-        {
-            Ok(body) => self.traces.take_stats(&headers, &body),
-            // The agent's stats reader has a limit of its own, and another status for it.
-            Err(Missing::TooLarge) => {
-                self.count_refusal();
-                answer::refusal(StatusCode::BAD_REQUEST, "the body is larger than the limit")
-            }
-            Err(missing) => self.refuse_body(missing),
-        };
+        let answer =
+            match server::read(incoming, &self.floor.bodies, entry, headers.expects_continue).await
+            {
+                Ok(body) => self.traces.take_stats(&headers, &body),
+                // The agent's stats reader has a limit of its own, and another status for it.
+                Err(Missing::TooLarge) => {
+                    self.count_refusal();
+                    answer::refusal(StatusCode::BAD_REQUEST, "the body is larger than the limit")
+                }
+                Err(missing) => self.refuse_body(missing),
+            };
         self.stated(answer)
     }
 
@@ -171,7 +173,20 @@ impl Desk {
         if Headers::of(&head.headers).expects_continue && answer.status() != StatusCode::OK {
             return answer;
         }
-        if body::discard(incoming, entry).await { answer } else { answer::last(answer) }
+        if server::discard(incoming, entry).await { answer } else { answer::last(answer) }
+    }
+}
+
+impl server::Desk for Desk {
+    type Body = answer::Body;
+    type Http = Http1;
+
+    fn floor(&self) -> &Floor<Http1> {
+        &self.floor
+    }
+
+    fn answer(&self, request: Request<Incoming>, entry: &Entry) -> impl Future<Output = Answer> {
+        self.respond(request, entry)
     }
 }
 

@@ -9,11 +9,10 @@ use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
 
 use crate::intake::answer::{self, Answer};
-use crate::intake::body::{self, Missing};
 use crate::intake::desk::Desk;
 use crate::intake::headers::Headers;
-use crate::intake::room::{Entry, Phase};
 use crate::proxy::{AtOnce, Endpoint, Exchange, Feed, NotSent, Proxy};
+use crate::server::{self, Entry, Missing, Phase};
 
 /// Answers one request for `endpoint`.
 pub(super) async fn pass(
@@ -45,7 +44,7 @@ pub(super) async fn pass(
 /// Read whole and answered before it is passed on.
 async fn telemetry(desk: &Desk, incoming: Incoming, entry: &Entry, head: &Parts) -> Answer {
     let expects_continue = Headers::of(&head.headers).expects_continue;
-    match body::read(incoming, &desk.bodies, entry, expects_continue).await {
+    match server::read(incoming, &desk.floor.bodies, entry, expects_continue).await {
         Ok(body) => answer::passed_on(desk.proxy.take_telemetry(head, entry.peer(), &body)),
         Err(Missing::TooLarge) => {
             desk.count_refusal();
@@ -62,7 +61,7 @@ async fn telemetry(desk: &Desk, incoming: Incoming, entry: &Entry, head: &Parts)
 async fn metrics(desk: &Desk, incoming: Incoming, entry: &Entry, head: &Parts) -> Answer {
     let expects_continue = Headers::of(&head.headers).expects_continue;
     let refused = |text: &str| answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, text);
-    match body::read(incoming, &desk.bodies, entry, expects_continue).await {
+    match server::read(incoming, &desk.floor.bodies, entry, expects_continue).await {
         Ok(body) => match desk.proxy.send_metrics(&body).await {
             Ok(()) => answer::empty(),
             Err(NotSent::TooManyLines) => answer::refusal(
@@ -123,14 +122,14 @@ async fn exchange(
     }
     // Datadog has answered before it had all: what still comes has to be read, or the client does not see the answer.
     entry.enter(Phase::Body);
-    if body::discard(incoming, entry).await { answer } else { answer::last(answer) }
+    if server::discard(incoming, entry).await { answer } else { answer::last(answer) }
 }
 
 /// Hands on the body piece by piece. Where it breaks off, so does what is passed on.
 async fn pump(incoming: &mut Incoming, feed: Option<Feed>, entry: &Entry) {
     let Some(mut feed) = feed else { return };
     loop {
-        match body::next(incoming, entry).await {
+        match server::next(incoming, entry).await {
             Ok(Some(piece)) => {
                 if !feed.push(piece).await {
                     return;

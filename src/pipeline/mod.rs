@@ -5,6 +5,7 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod look;
+mod otlp;
 mod sampled;
 mod stats;
 mod traces;
@@ -28,6 +29,8 @@ use crate::trace::sample::{self, Reply, Samplers};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
 use crate::trace::{Tracer, chunk, normalise, obfuscate};
 use crate::{version, view};
+
+pub use otlp::OtlpRequest;
 
 /// What the pipeline does to traces.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
 use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
+use crate::trace::Tracer;
 use crate::trace::chunk::{Context, ReadyValue, is_rejected};
 use crate::trace::decode::Form;
 use crate::trace::encode::{self, Additions};
@@ -43,7 +44,20 @@ impl Pipeline {
                 &facts.process_tags
             },
             otlp_export: &facts.otlp_export,
+            container_tags: "",
         };
+        self.take_chunks(body, source, &head, tracer, now_ns);
+    }
+
+    /// Takes the chunks of a decoded body to the payload of this head. How many spans were rejected.
+    pub(super) fn take_chunks(
+        &mut self,
+        body: &Body,
+        source: &[u8],
+        head: &Head<'_>,
+        tracer: &Tracer<'_>,
+        now_ns: u64,
+    ) -> u64 {
         let rules = self.rules.clone();
         let context = Context { body, source, tracer, rules: &rules, now_ns };
         // As in the agent: of the chunks that are left the last takes the place of one of which nothing is sent, so this is the order in which
@@ -51,16 +65,21 @@ impl Pipeline {
         let mut left = std::mem::take(&mut self.left);
         left.clear();
         left.extend(0..body.chunks.len());
-        let (mut at, mut open) = (0, None);
+        let (mut at, mut open, mut rejected) = (0, None, 0);
         while let Some(&number) = left.get(at) {
             let weight = dropped_p0_weight(tracer.dropped_p0_traces, left.len());
-            if self.take_chunk(&body.chunks[number], &mut open, &head, &context, weight) {
+            let chunk = &body.chunks[number];
+            if is_rejected(chunk, body) {
+                rejected += counts(chunk).spans;
+            }
+            if self.take_chunk(chunk, &mut open, head, &context, weight) {
                 at += 1;
             } else {
                 left.swap_remove(at);
             }
         }
         self.left = left;
+        rejected
     }
 
     /// One chunk; whether something of it is sent. `open` is the payload that the body's chunks go to, once there is one.
@@ -205,7 +224,7 @@ fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
 fn marked_spans(chunk: &Chunk, body: &Body, is_first_gone: bool) -> usize {
     match (body.form, chunk.spans.range().start) {
         (Form::V05, 0) if !is_first_gone => 1,
-        (Form::V05, _) => 0,
+        (Form::V05 | Form::Otlp, _) => 0,
         _ => usize::MAX,
     }
 }

@@ -44,8 +44,9 @@ pub fn chunk(
     let field = wire::open(out, 0x5a);
     wire::number(out, 0x08, i64::from(priority).cast_unsigned());
     wire::number(out, 0x10, u64::from(origin));
-    let mut room = wire::Room::open(out, additions.chunk.len() * ENTRY_BYTES);
-    for (key, text) in additions.chunk {
+    let entries = work.chunk_attributes.len() + additions.chunk.len();
+    let mut room = wire::Room::open(out, entries * ENTRY_BYTES);
+    for (key, text) in work.chunk_attributes.iter().chain(additions.chunk) {
         text_entry(&mut room, 0x1a, *key, *text);
     }
     room.close();

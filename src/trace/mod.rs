@@ -25,7 +25,7 @@ pub mod stats;
 pub mod strings;
 pub mod table;
 pub mod trim;
-mod wire;
+pub(crate) mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -90,6 +90,12 @@ impl Slice {
 pub struct Chunk {
     /// Of [`Body::spans`].
     pub spans: Slice,
+    /// The priority, where it is the body that says it of the chunk; else its spans do.
+    pub priority: Option<i32>,
+    /// The upper 64 bits of the trace id, as far as the body says them of the chunk.
+    pub trace_id_high: u64,
+    /// Of [`Body::pairs`]: what the body says of the chunk beside its spans.
+    pub attributes: Slice,
 }
 
 /// One span, as it came.
@@ -204,7 +210,7 @@ pub struct Body {
     pub attributes: Vec<Attribute>,
     /// The links of all spans.
     pub links: Vec<Link>,
-    /// The attributes of all links.
+    /// The attributes of all links, and of all chunks.
     pub pairs: Vec<(Text, Text)>,
     /// The events of all spans.
     pub events: Vec<Event>,

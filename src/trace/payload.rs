@@ -34,9 +34,11 @@ pub struct Head<'a> {
     pub process_tags: &'a str,
     /// Attribute `_dd.sdk.otlp_export`.
     pub otlp_export: &'a str,
+    /// Attribute `_dd.tags.container`.
+    pub container_tags: &'a str,
 }
 
-const HEAD_VALUES: usize = 11;
+const HEAD_VALUES: usize = 12;
 
 impl<'a> Head<'a> {
     fn values(&self) -> [&'a str; HEAD_VALUES] {
@@ -52,14 +54,20 @@ impl<'a> Head<'a> {
             self.apm_mode,
             self.process_tags,
             self.otlp_export,
+            self.container_tags,
         ]
     }
 }
 
 /// The tags of the payload's own fields for the first values of [`Head::values`]; the rest are attributes.
 const FIELD_TAGS: [u8; 7] = [0x10, 0x18, 0x20, 0x28, 0x38, 0x40, 0x48];
-const ATTRIBUTE_KEYS: [&str; 4] =
-    ["_dd.git.commit.sha", "_dd.apm_mode", "_dd.tags.process", "_dd.sdk.otlp_export"];
+const ATTRIBUTE_KEYS: [&str; 5] = [
+    "_dd.git.commit.sha",
+    "_dd.apm_mode",
+    "_dd.tags.process",
+    "_dd.sdk.otlp_export",
+    "_dd.tags.container",
+];
 
 /// A tracer payload under construction.
 #[derive(Debug, Default)]

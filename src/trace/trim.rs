@@ -56,6 +56,10 @@ impl Work {
     /// Every number of a string that is sent with the spans, but for those that enter the table when they are encoded.
     fn each_string(&mut self, mut visit: impl FnMut(&mut Ref)) {
         visit(&mut self.facts.origin);
+        for (key, value) in &mut self.chunk_attributes {
+            visit(key);
+            visit(value);
+        }
         for span in &mut self.spans {
             for string in [
                 &mut span.service,

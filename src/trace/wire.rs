@@ -3,7 +3,7 @@
 /// Appends a varint.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
-pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -13,7 +13,7 @@ pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// Appends a varint field, unless it is 0.
 #[inline]
-pub(super) fn number(out: &mut Vec<u8>, tag: u8, value: u64) {
+pub(crate) fn number(out: &mut Vec<u8>, tag: u8, value: u64) {
     if value != 0 {
         out.push(tag);
         varint(out, value);
@@ -35,7 +35,7 @@ pub(super) fn double(out: &mut Vec<u8>, tag: u8, value: f64) {
 }
 
 /// Appends a field of bytes, unless it is empty.
-pub(super) fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
+pub(crate) fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
     if !value.is_empty() {
         out.push(tag);
         varint(out, value.len() as u64);
@@ -57,6 +57,12 @@ const LENGTH_BYTES: usize = 2;
 #[inline]
 pub(super) fn open(out: &mut Vec<u8>, tag: u8) -> Open {
     out.push(tag);
+    open_length(out)
+}
+
+/// Opens a field of bytes whose tag has been written.
+#[inline]
+pub(super) fn open_length(out: &mut Vec<u8>) -> Open {
     let at = out.len();
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     Open { at }

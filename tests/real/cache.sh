@@ -20,3 +20,21 @@ node_tracer() {
     cp examples/node/package.json "$cache/node/"
     npm install --prefix "$cache/node" --omit=dev --no-audit --no-fund --silent && cp examples/node/package.json "$cache/node/package.json.installed"
 }
+
+# python_otlp: makes $cache/otlp-python, a virtual environment with OpenTelemetry's SDK and its exporters.
+python_otlp() {
+    local wanted=tests/real/otlp/requirements.txt
+    cmp -s "$wanted" "$cache/otlp-python/requirements.txt" && return
+    rm -rf "$cache/otlp-python"
+    python3 -m venv "$cache/otlp-python" && "$cache/otlp-python/bin/pip" install -q -r "$wanted" && cp "$wanted" "$cache/otlp-python/requirements.txt"
+}
+
+# node_otlp: makes $cache/otlp-node, with OpenTelemetry's SDK in node_modules.
+node_otlp() {
+    local wanted=tests/real/otlp/package.json
+    cmp -s "$wanted" "$cache/otlp-node/package.json.installed" && return
+    rm -rf "$cache/otlp-node"
+    mkdir -p "$cache/otlp-node"
+    cp "$wanted" "$cache/otlp-node/"
+    npm install --prefix "$cache/otlp-node" --omit=dev --no-audit --no-fund --silent && cp "$wanted" "$cache/otlp-node/package.json.installed"
+}

@@ -209,6 +209,8 @@ pub struct Work {
     pub peers: Vec<(Ref, Ref)>,
     /// The tags that the user wants stats to be grouped by, of all spans.
     pub primaries: Vec<(Ref, Ref)>,
+    /// What the body says of the chunk beside its spans.
+    pub chunk_attributes: Vec<(Ref, Ref)>,
     /// What the spans say of the chunk.
     pub facts: ChunkFacts,
     /// The root's index in `spans`.
@@ -246,15 +248,27 @@ impl Work {
         self.attributes.clear();
         self.peers.clear();
         self.primaries.clear();
-        self.facts = ChunkFacts::default();
-        self.has_priority_owner = false;
+        self.begin_facts(chunk, table, context);
         for index in chunk.spans.range() {
             self.take_span(index, table, context, redactor);
         }
+        self.facts.priority = chunk.priority.unwrap_or(self.facts.priority);
         self.root = find_root(self.spans.len(), |index| {
             (self.spans[index].span_id, self.spans[index].parent_id)
         });
         self.mark_top_level(context.tracer.computed_top_level);
+    }
+
+    /// Starts with what the body says of the chunk itself.
+    fn begin_facts(&mut self, chunk: &Chunk, table: &mut Table, context: &Context<'_>) {
+        let trace_id = u128::from(chunk.trace_id_high) << 64;
+        self.facts = ChunkFacts { trace_id, ..ChunkFacts::default() };
+        self.has_priority_owner = false;
+        self.chunk_attributes.clear();
+        for (key, value) in &context.body.pairs[chunk.attributes.range()] {
+            let pair = (table.intern(*key, context.source), table.intern(*value, context.source));
+            self.chunk_attributes.push(pair);
+        }
     }
 
     #[expect(

@@ -6,6 +6,7 @@
 mod error;
 mod json;
 mod msgpack;
+pub mod otlp;
 mod v04;
 mod v05;
 
@@ -46,6 +47,8 @@ pub enum Form {
     V04,
     /// msgpack with a string table.
     V05,
+    /// OTLP, through v0.4.
+    Otlp,
 }
 
 impl Form {
@@ -54,13 +57,14 @@ impl Form {
         matches!(self, Self::V01Json | Self::V04Json)
     }
 
-    /// The marker that the agent puts on each span (of v0.5, on the body's first span alone).
+    /// The marker that the agent puts on each span (of v0.5, on the body's first span alone; of OTLP, on none).
     pub fn marker(self) -> &'static str {
         match self {
             Self::V01Json => "v01-json",
             Self::V04Json => "v04-json",
             Self::V04 => "v04",
             Self::V05 => "v05",
+            Self::Otlp => "",
         }
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) 
                 body.spans.push(span);
             }
         }
-        body.chunks.push(Chunk { spans: Slice::new(first, body.spans.len()) });
+        let spans = Slice::new(first, body.spans.len());
+        body.chunks.push(Chunk { spans, ..Chunk::default() });
     }
     Ok(())
 }

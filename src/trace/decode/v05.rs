@@ -51,7 +51,8 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
                 body.spans.push(span);
             }
         }
-        body.chunks.push(Chunk { spans: Slice::new(first, body.spans.len()) });
+        let spans = Slice::new(first, body.spans.len());
+        body.chunks.push(Chunk { spans, ..Chunk::default() });
     }
     Ok(())
 }

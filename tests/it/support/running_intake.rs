@@ -160,11 +160,11 @@ fn pipeline(ledger: &Arc<Ledger>) -> Pipeline {
     )
 }
 
-fn now_ns() -> u64 {
+pub(crate) fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
-fn settings() -> pipeline::Settings {
+pub(crate) fn settings() -> pipeline::Settings {
     pipeline::Settings {
         env: "none".to_owned(),
         hostname: String::new(),

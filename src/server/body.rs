@@ -12,8 +12,7 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::Notify;
 
-use crate::intake::room::{Entry, Phase};
-use crate::limits;
+use crate::server::room::{Entry, Phase};
 
 /// Buffers that wait to be used again. A busy app has a handful of connections at a time.
 const POOL_BUFFERS_MAX: usize = 8;
@@ -26,7 +25,7 @@ const FIRST_BYTES: usize = 128 * 1024;
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(crate) enum Missing {
     /// More bytes than one body may have.
     TooLarge,
     /// It did not arrive in time.
@@ -36,7 +35,7 @@ pub(super) enum Missing {
 }
 
 /// A whole body.
-pub(super) enum Body {
+pub(crate) enum Body {
     /// It came in one read: the connection's own bytes.
     Single(Bytes),
     /// It was put together.
@@ -55,7 +54,7 @@ impl Deref for Body {
 }
 
 /// A body in a buffer of the pool, and its share of the bytes in flight. Both go back when it is dropped.
-pub(super) struct Joined {
+pub(crate) struct Joined {
     bytes: Vec<u8>,
     bodies: Rc<Bodies>,
     connection: u64,
@@ -71,7 +70,7 @@ impl Drop for Joined {
 /// What all bodies together hold. One body (the first that found no space) may always go on, within a reserve that nobody else uses, so
 /// that bodies which wait for each other cannot stand still.
 #[derive(Debug)]
-pub(super) struct Bodies {
+pub(crate) struct Bodies {
     body_bytes_max: usize,
     shared_bytes_max: usize,
     held_bytes: Cell<usize>,
@@ -84,10 +83,11 @@ pub(super) struct Bodies {
 }
 
 impl Bodies {
-    pub(super) fn new(body_bytes_max: usize) -> Self {
+    /// For bodies of so many bytes each. Together they hold `shared_bytes_max`, and the first that finds no space as much as it needs.
+    pub(super) fn new(body_bytes_max: usize, shared_bytes_max: usize) -> Self {
         Self {
             body_bytes_max,
-            shared_bytes_max: limits::BODIES_IN_FLIGHT_BYTES_MAX.saturating_sub(body_bytes_max),
+            shared_bytes_max,
             held_bytes: Cell::new(0),
             first_in_need: Cell::new(None),
             waiting: Cell::new(0),
@@ -181,7 +181,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// Reads the whole body. `expects_continue`: the client sends it only when asked to, so a body that is too large need not come at all.
-pub(super) async fn read(
+pub(crate) async fn read(
     mut incoming: Incoming,
     bodies: &Rc<Bodies>,
     entry: &Entry,
@@ -220,7 +220,7 @@ pub(super) async fn read(
 }
 
 /// Reads to the end what nobody needs, so that the client, which sends first and reads then, sees the answer. The time limit bounds it.
-pub(super) async fn discard(mut incoming: Incoming, entry: &Entry) -> bool {
+pub(crate) async fn discard(mut incoming: Incoming, entry: &Entry) -> bool {
     while !incoming.is_end_stream() {
         match next(&mut incoming, entry).await {
             Ok(Some(_)) => {}
@@ -232,7 +232,7 @@ pub(super) async fn discard(mut incoming: Incoming, entry: &Entry) -> bool {
 }
 
 /// The next piece of a body, nothing at its end.
-pub(super) async fn next(incoming: &mut Incoming, entry: &Entry) -> Result<Option<Bytes>, Missing> {
+pub(crate) async fn next(incoming: &mut Incoming, entry: &Entry) -> Result<Option<Bytes>, Missing> {
     poll_fn(|context| {
         loop {
             match Pin::new(&mut *incoming).poll_frame(context) {
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn bodies_together_stay_below_the_limit_and_one_of_them_can_always_go_on() {
-        let bodies = Bodies::new(BODY);
+        let bodies = Bodies::new(BODY, BODIES_IN_FLIGHT_BYTES_MAX - BODY);
         let piece = 64 * 1024;
         let mut held = [0; 10];
         // Ten bodies grow in turn until nobody may take more.
@@ -286,14 +286,14 @@ mod tests {
 
     #[test]
     fn a_body_may_be_as_large_as_its_limit_even_where_that_is_more_than_all_together() {
-        let bodies = Bodies::new(3 * BODIES_IN_FLIGHT_BYTES_MAX);
+        let bodies = Bodies::new(3 * BODIES_IN_FLIGHT_BYTES_MAX, 0);
         assert!(bodies.try_take(1, 3 * BODIES_IN_FLIGHT_BYTES_MAX));
         assert!(!bodies.try_take(2, 1));
     }
 
     #[test]
     fn the_pool_is_bounded_and_freed_after_quiet() {
-        let bodies = Bodies::new(BODY);
+        let bodies = Bodies::new(BODY, BODIES_IN_FLIGHT_BYTES_MAX - BODY);
         assert!(bodies.buffer().capacity() == 0);
         for _ in 0..20 {
             bodies.give_back(Vec::with_capacity(1000));

@@ -1,6 +1,5 @@
 //! Accepting: from every listener, up to the limit, until the end is asked for.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::TcpListener as StdTcpListener;
@@ -8,7 +7,6 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -17,32 +15,25 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_local};
 
-use crate::intake::Settings;
-use crate::intake::connection::{self, Stream};
-use crate::intake::desk::Desk;
-use crate::intake::drain::{self, Rest};
-use crate::intake::listen::Listeners;
-use crate::ledger::Ledger;
-use crate::pipeline::Pipeline;
-use crate::proxy::Proxy;
+use crate::server::connection::{self, Stream};
+use crate::server::listen::Listeners;
+use crate::server::room::Room;
+use crate::server::{Desk, drain};
 
 /// Between attempts to accept while the process or the machine has no descriptors or no memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` has a deadline (or its sender is gone: then at once), and then until everything that has arrived is served, or the
-/// deadline has come. It must run on a `LocalSet` of a current-thread runtime with I/O and time: the pipeline is called inline. Requests that
-/// are passed on may still be under way then: that is what is returned, to be finished on the same `LocalSet`.
-pub async fn serve(
+/// deadline has come. It must run on a `LocalSet` of a current-thread runtime with I/O and time: the pipeline is called inline.
+pub(crate) async fn serve<D: Desk>(
     listeners: Listeners,
-    settings: &Settings,
-    pipeline: Rc<RefCell<Pipeline>>,
-    proxy: Proxy,
-    ledger: Arc<Ledger>,
+    desk: &Rc<D>,
+    receive_timeout: Duration,
     mut stop: watch::Receiver<Option<Instant>>,
-) -> Rest {
-    let desk = Rc::new(Desk::new(settings, pipeline, proxy, ledger));
+) {
+    let room = &desk.floor().room;
     let mut acceptor = Acceptor::new(listeners);
-    let _watches = Watches::start(&desk, settings.receive_timeout);
+    let _watches = Watches::start(desk, receive_timeout);
     let mut stopping = pin!(async {
         match stop.wait_for(Option::is_some).await {
             Ok(deadline) => deadline.unwrap_or_else(Instant::now),
@@ -62,21 +53,16 @@ pub async fn serve(
                     Err(error) => return Poll::Ready(Next::Failed(error)),
                 }
             }
-            if desk.room.has_space(context.waker()) {
-                Poll::Ready(Next::Serve)
-            } else {
-                Poll::Pending
-            }
+            if room.has_space(context.waker()) { Poll::Ready(Next::Serve) } else { Poll::Pending }
         });
         match next.await {
-            Next::Serve => serve_held(&mut held, &desk),
-            Next::Failed(error) => after_failure(&desk, &error).await,
+            Next::Serve => serve_held(&mut held, desk),
+            Next::Failed(error) => after_failure(room, &error).await,
             Next::Stop(deadline) => break deadline,
         }
     };
-    serve_held(&mut held, &desk);
-    drain::drain(acceptor, &desk, deadline).await;
-    Rest::new(desk)
+    serve_held(&mut held, desk);
+    drain::drain(acceptor, desk, deadline).await;
 }
 
 enum Next {
@@ -85,7 +71,7 @@ enum Next {
     Stop(Instant),
 }
 
-fn serve_held(held: &mut Option<Stream>, desk: &Rc<Desk>) {
+fn serve_held<D: Desk>(held: &mut Option<Stream>, desk: &Rc<D>) {
     if let Some(stream) = held.take() {
         drop(spawn_local(connection::serve(stream, desk)));
     }
@@ -93,13 +79,13 @@ fn serve_held(held: &mut Option<Stream>, desk: &Rc<Desk>) {
 
 /// A connection that was gone before it was accepted is nothing. Without descriptors or memory idle connections give way, and accepting
 /// pauses: the rest waits in the backlog.
-async fn after_failure(desk: &Desk, error: &io::Error) {
+async fn after_failure(room: &Room, error: &io::Error) {
     let is_short = matches!(
         error.raw_os_error(),
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
     );
     if is_short {
-        desk.room.lower_limit();
+        room.lower_limit();
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
@@ -108,13 +94,14 @@ async fn after_failure(desk: &Desk, error: &io::Error) {
 struct Watches([JoinHandle<()>; 2]);
 
 impl Watches {
-    fn start(desk: &Rc<Desk>, receive_timeout: Duration) -> Self {
+    fn start<D: Desk>(desk: &Rc<D>, receive_timeout: Duration) -> Self {
         let (requests, idle) = (Rc::clone(desk), Rc::clone(desk));
         Self([
             spawn_local(async move {
-                requests.room.watch_requests(receive_timeout, &requests.bodies).await
+                let floor = requests.floor();
+                floor.room.watch_requests(receive_timeout, &floor.bodies).await
             }),
-            spawn_local(async move { idle.room.watch_idle(&idle.bodies).await }),
+            spawn_local(async move { idle.floor().room.watch_idle(&idle.floor().bodies).await }),
         ])
     }
 }
@@ -186,7 +173,7 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// Accepts and serves everything that waits; returns how many that were.
-    pub(super) fn accept_all(&self, desk: &Rc<Desk>) -> usize {
+    pub(super) fn accept_all<D: Desk>(&self, desk: &Rc<D>) -> usize {
         let mut accepted = 0;
         let mut serve = |stream: io::Result<Stream>| {
             if let Ok(stream) = stream {

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv};
 use tokio::sync::Notify;
 
-use crate::intake::body::Bodies;
+use crate::server::body::Bodies;
 
 /// Passes over requests in progress per receive timeout: a sender gets the timeout and at most a tenth more.
 const PASSES_PER_TIMEOUT: u32 = 10;
@@ -33,7 +33,7 @@ const SPARE_DESCRIPTORS: usize = 16;
 
 /// What a connection is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Between requests.
     Idle,
     /// A head has begun to arrive.
@@ -48,7 +48,7 @@ pub(super) enum Phase {
 
 /// What somebody else wants of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     /// Nothing.
     Stay,
     /// To end when what it is at is done; at once where it is idle.
@@ -59,11 +59,11 @@ pub(super) enum Wish {
 
 /// One connection, as the others see it.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Different for every connection.
     pub(super) number: u64,
-    /// The socket, for a look at what has arrived.
-    pub(super) socket: RawFd,
+    /// The socket, for a look at what has arrived; nothing for a request that is one of several on its connection.
+    socket: Option<RawFd>,
     phase: Cell<Phase>,
     /// Passes since the phase began.
     age: Cell<u32>,
@@ -79,11 +79,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.age.set(0);
         self.still.set(0);
@@ -96,7 +96,7 @@ impl Entry {
     }
 
     /// Bytes moved.
-    pub(super) fn moved(&self) {
+    pub(crate) fn moved(&self) {
         self.still.set(0);
         self.moves.set(self.moves.get().wrapping_add(1));
     }
@@ -110,14 +110,15 @@ impl Entry {
         self.is_late.get()
     }
 
-    pub(super) fn wish(&self) -> Wish {
+    pub(crate) fn wish(&self) -> Wish {
         self.wish.get()
     }
 
     /// Whether bytes wait in the socket. Asked of the kernel, because the event loop may not have heard of them yet.
     pub(super) fn has_arrived(&self) -> bool {
+        let Some(socket) = self.socket else { return false };
         loop {
-            match recv(self.socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+            match recv(socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
                 Ok(bytes) => return bytes > 0,
                 Err(Errno::EINTR) => {}
                 Err(_) => return false,
@@ -126,14 +127,14 @@ impl Entry {
     }
 
     /// The address at the other end; nothing for a unix socket.
-    pub(super) fn peer(&self) -> Option<IpAddr> {
-        let peer = getpeername::<SockaddrStorage>(self.socket).ok()?;
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        let peer = getpeername::<SockaddrStorage>(self.socket?).ok()?;
         let v4 = peer.as_sockaddr_in().map(|peer| IpAddr::V4(peer.ip()));
         v4.or_else(|| peer.as_sockaddr_in6().map(|peer| IpAddr::V6(peer.ip())))
     }
 
     /// Says what is wanted, and wakes the connection to it.
-    pub(super) fn ask(&self, wish: Wish) {
+    pub(crate) fn ask(&self, wish: Wish) {
         if self.wish.get() != Wish::Abort {
             self.wish.set(wish);
         }
@@ -149,7 +150,7 @@ impl Entry {
         }
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
@@ -179,8 +180,9 @@ impl Entry {
 
 /// All connections.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(crate) struct Room {
     entries: RefCell<Vec<Rc<Entry>>>,
+    connections: Cell<usize>,
     connections_max: Cell<usize>,
     next_number: Cell<u64>,
     /// How often a connection has become idle.
@@ -196,6 +198,7 @@ impl Room {
     pub(super) fn new(connections_max: usize) -> Self {
         Self {
             entries: RefCell::new(Vec::new()),
+            connections: Cell::new(0),
             connections_max: Cell::new(connections_max.max(1)),
             next_number: Cell::new(0),
             rests: Cell::new(0),
@@ -206,8 +209,9 @@ impl Room {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.entries.borrow().len()
+    /// How many connections there are.
+    pub(crate) fn len(&self) -> usize {
+        self.connections.get()
     }
 
     /// How many connections are at passing on a request.
@@ -217,6 +221,16 @@ impl Room {
 
     /// A new connection.
     pub(super) fn enter(&self, socket: RawFd) -> Rc<Entry> {
+        self.connections.set(self.connections.get() + 1);
+        self.add(Some(socket))
+    }
+
+    /// A new request on a connection that has several at once. It counts for no connection.
+    pub(super) fn enter_request(&self) -> Rc<Entry> {
+        self.add(None)
+    }
+
+    fn add(&self, socket: Option<RawFd>) -> Rc<Entry> {
         let number = self.next_number.get();
         self.next_number.set(number + 1);
         let entry = Rc::new(Entry {
@@ -248,6 +262,7 @@ impl Room {
         let mut entries = self.entries.borrow_mut();
         if let Some(at) = entries.iter().position(|other| other.number == entry.number) {
             entries.swap_remove(at);
+            self.connections.set(self.connections.get() - usize::from(entry.socket.is_some()));
         }
         if let Some(waker) = self.acceptor.borrow_mut().take() {
             waker.wake();
@@ -255,7 +270,7 @@ impl Room {
     }
 
     /// Looks at every connection. `look` may ask things of them; none leaves meanwhile.
-    pub(super) fn each(&self, mut look: impl FnMut(&Entry)) {
+    pub(crate) fn each(&self, mut look: impl FnMut(&Entry)) {
         for entry in self.entries.borrow().iter() {
             look(entry);
         }
