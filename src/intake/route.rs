@@ -34,12 +34,14 @@ pub(super) enum Route {
 }
 
 /// The endpoints of `/info`: what works, in the agent's order.
-pub(super) const LISTED: [&str; 7] = [
+pub(super) const LISTED: [&str; 9] = [
     "/v0.3/traces",
     "/v0.3/services",
     "/v0.4/traces",
     "/v0.4/services",
     "/v0.5/traces",
+    "/v0.7/traces",
+    "/v1.0/traces",
     "/v0.6/stats",
     "/debugger/v1/diagnostics",
 ];
@@ -56,6 +58,7 @@ pub(super) fn of(path: &str) -> Route {
         "/v0.3/traces" => Route::Traces(ApiVersion::V03),
         "/v0.2/traces" => Route::Traces(ApiVersion::V02),
         "/spans" | "/v0.1/spans" => Route::Traces(ApiVersion::V01),
+        "/v0.7/traces" => Route::Traces(ApiVersion::V07),
         "/v1.0/traces" => Route::Traces(ApiVersion::V10),
         "/v0.6/stats" => Route::Stats,
         "/info" => Route::Info,
@@ -71,7 +74,7 @@ pub(super) fn of(path: &str) -> Route {
 pub(super) fn reply(version: ApiVersion) -> Reply {
     match version {
         ApiVersion::V01 | ApiVersion::V02 | ApiVersion::V03 => Reply::Ok,
-        ApiVersion::V04 | ApiVersion::V05 | ApiVersion::V10 => Reply::Rates,
+        ApiVersion::V04 | ApiVersion::V05 | ApiVersion::V07 | ApiVersion::V10 => Reply::Rates,
     }
 }
 
@@ -119,7 +122,6 @@ mod tests {
     fn what_does_not_work_yet_is_unknown() {
         for path in [
             "/",
-            "/v0.7/traces",
             "/v0.7/config",
             "/v0.8/traces",
             "/info/",
@@ -137,7 +139,7 @@ mod tests {
         for version in [ApiVersion::V01, ApiVersion::V02, ApiVersion::V03] {
             assert_eq!(reply(version), Reply::Ok);
         }
-        for version in [ApiVersion::V04, ApiVersion::V05, ApiVersion::V10] {
+        for version in [ApiVersion::V04, ApiVersion::V05, ApiVersion::V07, ApiVersion::V10] {
             assert_eq!(reply(version), Reply::Rates);
         }
     }

@@ -161,16 +161,18 @@ impl Pipeline {
     ) -> Self {
         let peer_tags = stats::peer_tags(&settings);
         let span_tags = settings.span_tags.iter().map(|(key, _)| key.as_str());
+        let keys = Keys::new(
+            peer_tags.iter().map(String::as_str),
+            settings.primary_tags.iter().map(String::as_str),
+            span_tags,
+        );
         let rules = chunk::Rules {
             component_to_name: settings.component_to_name,
             resource_bytes_max: settings.resource_bytes_max(),
+            field_tags: keys.field_tags(),
         };
         Self {
-            keys: Keys::new(
-                peer_tags.iter().map(String::as_str),
-                settings.primary_tags.iter().map(String::as_str),
-                span_tags,
-            ),
+            keys,
             rules,
             body: Body::default(),
             work: chunk::Work::default(),

@@ -22,25 +22,9 @@ impl Pipeline {
     /// Takes a decoded body in.
     pub(super) fn take_body(&mut self, body: &Body, request: &TraceRequest<'_>, now_ns: u64) {
         let source = body.source(request.body);
-        let facts = BodyFacts::of(body, source);
         let tracer = &request.tracer;
-        let head = Head {
-            container_id: tracer.container_id,
-            lang: tracer.lang,
-            lang_version: tracer.lang_version,
-            tracer_version: tracer.version,
-            env: &facts.env,
-            hostname: &facts.hostname,
-            app_version: &facts.app_version,
-            git_commit_sha: &facts.git_commit_sha,
-            apm_mode: &facts.apm_mode,
-            process_tags: if facts.process_tags.is_empty() {
-                tracer.process_tags
-            } else {
-                &facts.process_tags
-            },
-            otlp_export: &facts.otlp_export,
-        };
+        let facts = BodyFacts::of(body, source, tracer);
+        let head = facts.head();
         #[expect(clippy::cast_precision_loss, reason = "a weight")]
         let dropped_p0_weight = tracer.dropped_p0_traces as f32 / body.chunks.len().max(1) as f32;
         let mut index = None;
@@ -69,7 +53,7 @@ impl Pipeline {
             self.send_batch();
             self.batch.payload(head).unwrap_or_default()
         });
-        self.batch.open(index).table.begin_body(body.strings.len());
+        self.batch.open(index).table.begin_body(body.strings.len(), &body.hashes);
         index
     }
 
@@ -127,11 +111,14 @@ impl Pipeline {
             let key = if has_priority(&self.work) { Priority::KEY } else { NoPriority::KEY };
             root = Some((table.strings.intern(key.as_bytes()), ReadyValue::Number(rate)));
         }
-        let marker = table.strings.intern(context.body.form.marker().as_bytes());
+        let marker = context.body.form.marker().map(|marker| {
+            let marker = table.strings.intern(marker.as_bytes());
+            (payload.own.converted, ReadyValue::Text(marker))
+        });
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
         let additions = Additions {
             root: root.as_slice(),
-            marker: (payload.own.converted, ReadyValue::Text(marker)),
+            marker,
             marks: marked_spans(chunk, context.body),
             lacking: &lacking,
             top_level: payload.own.top_level,

@@ -4,12 +4,14 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::trace::Tracer;
+use crate::trace::chunk_values::{hex, mechanism, take_fields};
 use crate::trace::decode::Form;
-use crate::trace::keys::{Class, Meaning};
-use crate::trace::model::{Attribute, Body, Chunk, Slice, Text, Value};
+use crate::trace::keys::{Class, FieldTag, Meaning};
+use crate::trace::model::{Attribute, Body, Chunk, Slice, Value};
 use crate::trace::normalise;
 use crate::trace::strings::Ref;
-use crate::trace::table::{Derived, Table};
+use crate::trace::table::{Derived, Table, as_text};
+use crate::trace::value_text::value_text;
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: u64 = 946_684_800_000_000_000;
@@ -17,7 +19,7 @@ const START_MIN: u64 = 946_684_800_000_000_000;
 /// The OpenTelemetry kind of a span, by its number in the payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SpanKind {
-    /// Nothing said (v0.5 only).
+    /// Nothing said (v0.5 and v1.0 only).
     #[default]
     Unspecified,
     /// `internal`, and whatever is not one of the others.
@@ -30,6 +32,8 @@ pub enum SpanKind {
     Producer,
     /// `consumer`.
     Consumer,
+    /// A number that stands for no kind, as it came (v1.0 only).
+    Other(i32),
 }
 
 impl SpanKind {
@@ -43,10 +47,35 @@ impl SpanKind {
         }
     }
 
+    fn of_number(number: i32) -> Self {
+        match number {
+            0 => Self::Unspecified,
+            1 => Self::Internal,
+            2 => Self::Server,
+            3 => Self::Client,
+            4 => Self::Producer,
+            5 => Self::Consumer,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Its number in the payload.
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Unspecified => 0,
+            Self::Internal => 1,
+            Self::Server => 2,
+            Self::Client => 3,
+            Self::Producer => 4,
+            Self::Consumer => 5,
+            Self::Other(number) => number,
+        }
+    }
+
     /// The kind as stats name it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Unspecified => "unknown",
+            Self::Unspecified | Self::Other(_) => "unknown",
             Self::Internal => "internal",
             Self::Server => "server",
             Self::Client => "client",
@@ -63,8 +92,47 @@ pub enum ReadyValue {
     Text(Ref),
     /// A double.
     Number(f64),
-    /// Bytes of the body.
-    Bytes(Text),
+    /// An integer.
+    Int(i64),
+    /// A boolean, bytes, an array or a map, as the body has it.
+    Other(Value),
+}
+
+impl ReadyValue {
+    /// The value as a number; a boolean is 0 or 1.
+    #[expect(clippy::cast_precision_loss, reason = "rules look at small numbers")]
+    fn number(self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Int(int) => Some(int as f64),
+            Self::Other(Value::Bool(flag)) => Some(f64::from(u8::from(flag))),
+            Self::Text(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// The value as an integer, where it is a number without a fraction.
+    #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
+    fn whole(self) -> Option<i64> {
+        // 2^63 is the first double that does not fit.
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        match self {
+            Self::Int(int) => Some(int),
+            Self::Number(number) if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number) => {
+                Some(number as i64)
+            }
+            _ => None,
+        }
+    }
+
+    /// The value as the body has it, where it is no string.
+    fn in_body(self) -> Value {
+        match self {
+            Self::Text(_) => Value::None,
+            Self::Number(number) => Value::Number(number),
+            Self::Int(int) => Value::Int(int),
+            Self::Other(other) => other,
+        }
+    }
 }
 
 /// What rules found among a span's attributes. Numbers of strings are 0 where there is none.
@@ -181,6 +249,8 @@ pub struct Rules {
     pub component_to_name: bool,
     /// Bytes of a resource.
     pub resource_bytes_max: usize,
+    /// The keys of spans' own fields (`env` and the like) that stats are grouped by.
+    pub field_tags: Vec<FieldTag>,
 }
 
 /// One chunk at a time, in lists that are used again for the next.
@@ -196,6 +266,8 @@ pub struct Work {
     pub primaries: Vec<(Ref, Ref)>,
     /// What the spans say of the chunk.
     pub facts: ChunkFacts,
+    /// Attributes that the body gives to the chunk, of [`Body::entries`].
+    pub chunk_attributes: Slice,
     /// The root's index in `spans`.
     pub root: usize,
     services_by_span: HashMap<u64, Ref, RandomState>,
@@ -227,17 +299,15 @@ impl Work {
         self.primaries.clear();
         self.facts = ChunkFacts::default();
         self.has_priority_owner = false;
+        table.begin_chunk();
         for index in chunk.spans.range() {
             self.take_span(index, table, context);
         }
+        self.take_chunk_values(chunk, table, context);
         self.root = self.find_root();
         self.mark_top_level(context.tracer.computed_top_level);
     }
 
-    #[expect(
-        clippy::cast_sign_loss,
-        reason = "the agent takes a negative start as a huge unsigned one"
-    )]
     fn take_span(&mut self, index: usize, table: &mut Table, context: &Context<'_>) {
         let span = &context.body.spans[index];
         let source = context.source;
@@ -245,10 +315,10 @@ impl Work {
             service: table.service(span.service, source, context.tracer.lang),
             name: table.name(span.name, source),
             kind: table.cut(span.kind, source, normalise::TYPE_BYTES_MAX),
-            span_kind: if context.body.form == Form::V05 {
-                SpanKind::Unspecified
-            } else {
-                SpanKind::Internal
+            span_kind: match context.body.form {
+                Form::V05 => SpanKind::Unspecified,
+                Form::V10 => SpanKind::of_number(span.span_kind),
+                _ => SpanKind::Internal,
             },
             span_id: span.span_id,
             parent_id: if span.parent_id == span.span_id { 0 } else { span.parent_id },
@@ -257,9 +327,10 @@ impl Work {
             events: span.events,
             ..Ready::default()
         };
-        (ready.start, ready.duration) = times(span.start as u64, span.duration, context.now_ns);
-        if !context.body.form.is_json() || self.spans.is_empty() {
-            self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        (ready.start, ready.duration) = times(span.start, span.duration, context.now_ns);
+        self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        if context.body.form == Form::V10 {
+            take_fields(span, &mut ready, table, source);
         }
         let (attributes, peers, primaries) =
             (self.attributes.len(), self.peers.len(), self.primaries.len());
@@ -273,6 +344,7 @@ impl Work {
             self.take_attribute(position, attribute, &mut ready, table, context);
         }
         ready.attributes = Slice::new(attributes, self.attributes.len());
+        self.tag_by_fields(&ready, table, &context.rules.field_tags);
         ready.peers = Slice::new(peers, self.peers.len());
         ready.primaries = Slice::new(primaries, self.primaries.len());
         if context.rules.component_to_name && ready.component != 0 {
@@ -305,14 +377,15 @@ impl Work {
             Value::Number(number) => {
                 (table.key(position, attribute.key, source, false), ReadyValue::Number(number))
             }
-            Value::Bytes(text) => {
-                (table.key(position, attribute.key, source, false), ReadyValue::Bytes(text))
+            Value::Int(number) => {
+                (table.key(position, attribute.key, source, false), ReadyValue::Int(number))
             }
+            other => (table.key(position, attribute.key, source, false), ReadyValue::Other(other)),
         };
         if attribute.class.is_none() {
             self.attributes.push(value);
         } else if let Some(value) = self.note(attribute.class, value, ready, table, context)
-            && !(context.body.form.is_json() && attribute.class.meaning.has_field())
+            && !(context.body.form.is_rebuilt() && attribute.class.meaning.has_field())
         {
             self.attributes.push(value);
         }
@@ -334,20 +407,40 @@ impl Work {
                 if class.meaning == Meaning::BaseService {
                     ready.notes.base_service = (key, changed);
                 }
-                if class.is_peer() {
-                    self.peers.push((key, changed));
+                self.tag(class, key, changed);
+            }
+            other => {
+                if class.meaning == Meaning::HttpStatus && !is_http_status(other, context) {
+                    return None;
                 }
-                if class.is_primary() {
-                    self.primaries.push((key, changed));
+                self.note_number(class.meaning, other, ready, table);
+                let is_text = class.is_peer()
+                    || class.is_primary()
+                    || class.meaning == Meaning::ServiceSource;
+                if is_text {
+                    let text = value_text(other.in_body(), context.body, context.source);
+                    let text = table.strings.intern(text.as_bytes());
+                    self.tag(class, key, text);
+                    if class.meaning == Meaning::ServiceSource {
+                        ready.notes.service_source = text;
+                    }
                 }
             }
-            ReadyValue::Number(number) => self.note_number(class.meaning, number, ready, table),
-            ReadyValue::Bytes(_) => {}
         }
         if class.span_tag > 0 {
             ready.span_tags |= 1 << (class.span_tag - 1);
         }
         Some((key, value))
+    }
+
+    /// Keeps a tag that stats are grouped by.
+    fn tag(&mut self, class: Class, key: Ref, text: Ref) {
+        if class.is_peer() && !class.meaning.has_field() {
+            self.peers.push((key, text));
+        }
+        if class.is_primary() && !class.meaning.has_field() {
+            self.primaries.push((key, text));
+        }
     }
 
     fn note_text(
@@ -358,7 +451,7 @@ impl Work {
         table: &mut Table,
         context: &Context<'_>,
     ) -> Option<Ref> {
-        let is_json = context.body.form.is_json();
+        let is_rebuilt = context.body.form.is_rebuilt();
         match meaning {
             Meaning::Env => ready.env = table.derive(Derived::Env, text),
             Meaning::Version => ready.version = text,
@@ -366,17 +459,20 @@ impl Work {
             Meaning::SpanKind => {
                 ready.span_kind = SpanKind::parse(table.strings.bytes(text));
             }
-            Meaning::Origin if !is_json || self.facts.origin == 0 => self.facts.origin = text,
+            Meaning::Origin if !is_rebuilt || self.facts.origin == 0 => self.facts.origin = text,
             Meaning::TraceIdHigh => {
-                if let Ok(high) = u64::from_str_radix(table.strings.get(text), 16) {
+                if let Some(high) = hex(table.strings.get(text)) {
                     self.facts.trace_id =
                         u128::from(high) << 64 | self.facts.trace_id & u128::from(u64::MAX);
                 }
             }
-            Meaning::DecisionMaker if !is_json || self.facts.sampling_mechanism.is_none() => {
-                let mechanism = table.strings.get(text);
-                let mechanism = mechanism.strip_prefix('-').unwrap_or(mechanism);
-                self.facts.sampling_mechanism = mechanism.parse().ok();
+            Meaning::DecisionMaker if !is_rebuilt => {
+                let named = mechanism(table.strings.get(text), None);
+                self.facts.sampling_mechanism = named.or(self.facts.sampling_mechanism);
+            }
+            Meaning::DecisionMaker if self.facts.sampling_mechanism.is_none() => {
+                let named = mechanism(table.strings.get(text), Some(u32::MAX));
+                self.facts.sampling_mechanism = named.filter(|mechanism| *mechanism != 0);
             }
             Meaning::HttpStatus => {
                 ready.notes.http_status = text;
@@ -404,14 +500,37 @@ impl Work {
         Some(text)
     }
 
+    /// Looks at a value that is no string.
     #[expect(clippy::float_cmp, reason = "flags are written as exactly 1")]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "as casts saturate, like the agent's"
-    )]
-    fn note_number(&mut self, meaning: Meaning, number: f64, ready: &mut Ready, table: &mut Table) {
+    #[expect(clippy::cast_possible_truncation, reason = "as casts saturate, like the agent's")]
+    fn note_number(
+        &mut self,
+        meaning: Meaning,
+        value: ReadyValue,
+        ready: &mut Ready,
+        table: &mut Table,
+    ) {
         let notes = &mut ready.notes;
+        let whole = value.whole();
+        match meaning {
+            Meaning::HttpStatus => notes.status_code = status_code(whole),
+            Meaning::HttpResponseStatus if notes.status_code == 0 => {
+                notes.status_code = status_code(whole);
+            }
+            Meaning::GrpcStatus
+            | Meaning::GrpcCode
+            | Meaning::RpcGrpcStatusCode
+            | Meaning::GrpcStatusCode
+            | Meaning::RpcResponseStatusCode => {
+                if let Some(whole) = whole {
+                    let text = table.strings.intern(whole.to_string().as_bytes());
+                    note_grpc(ready, meaning, text);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let Some(number) = value.number() else { return };
         match meaning {
             Meaning::Priority if !self.has_priority_owner || ready.parent_id == 0 => {
                 self.facts.priority = number as i32;
@@ -425,18 +544,6 @@ impl Work {
             Meaning::PreSampleRate => notes.pre_sample_rate = Some(number),
             Meaning::AgentSampleRate | Meaning::RuleSampleRate | Meaning::PrioritySampleRate => {
                 notes.has_rate = true
-            }
-            Meaning::HttpStatus => notes.status_code = number as u32,
-            Meaning::HttpResponseStatus if notes.status_code == 0 => {
-                notes.status_code = number as u32
-            }
-            Meaning::GrpcStatus
-            | Meaning::GrpcCode
-            | Meaning::RpcGrpcStatusCode
-            | Meaning::GrpcStatusCode
-            | Meaning::RpcResponseStatusCode => {
-                let text = table.strings.intern((number as i64).to_string().as_bytes());
-                note_grpc(ready, meaning, text);
             }
             _ => {}
         }
@@ -501,6 +608,21 @@ fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> boo
     later.iter().any(|other| other.key.of(source) == key)
 }
 
+/// Whether a value that is no string is an HTTP status: its text must be one.
+fn is_http_status(value: ReadyValue, context: &Context<'_>) -> bool {
+    match value {
+        ReadyValue::Other(Value::Bytes(text)) => {
+            normalise::is_valid_status_code(&as_text(text.of(context.source)))
+        }
+        _ => value.whole().is_some_and(|whole| (100..600).contains(&whole)),
+    }
+}
+
+/// The status code of a number, 0 where it can't be one.
+fn status_code(whole: Option<i64>) -> u32 {
+    whole.and_then(|whole| u32::try_from(whole).ok()).unwrap_or(0)
+}
+
 /// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].
 fn note_grpc(ready: &mut Ready, key: Meaning, text: Ref) {
     let weight = u8::MAX - key as u8;
@@ -510,10 +632,11 @@ fn note_grpc(ready: &mut Ready, key: Meaning, text: Ref) {
     }
 }
 
-/// Start and duration as they are sent: no negative duration, no end beyond 64 bits, no start before 2000.
-fn times(start: u64, duration: i64, now_ns: u64) -> (u64, u64) {
-    let mut duration = u64::try_from(duration).unwrap_or(0);
-    if start.wrapping_add(duration) > i64::MAX.cast_unsigned() {
+/// Start and duration as they are sent: no end beyond 63 bits, which no negative duration has, and no start before 2000. The agent counts in
+/// unsigned numbers that wrap, so a negative start is a late one.
+fn times(start: i64, duration: i64, now_ns: u64) -> (u64, u64) {
+    let (start, mut duration) = (start.cast_unsigned(), duration.cast_unsigned());
+    if duration > i64::MAX.cast_unsigned().wrapping_sub(start) {
         duration = 0;
     }
     let start =

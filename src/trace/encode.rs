@@ -2,9 +2,11 @@
 //! fields are those of Datadog's `datadog.trace.idx` messages.
 
 use crate::trace::chunk::{ChunkFacts, Ready, ReadyValue, Work};
-use crate::trace::model::{Body, Event, EventValue, Link, Slice, Text};
+use crate::trace::decode::Form;
+use crate::trace::model::{Body, Event, Link, Slice, Value};
 use crate::trace::strings::Ref;
-use crate::trace::table::{Table, as_text};
+use crate::trace::table::Table;
+use crate::trace::value_text::value_text;
 use crate::trace::{normalise, wire};
 
 /// What is added to a chunk's spans on their way out.
@@ -12,8 +14,8 @@ use crate::trace::{normalise, wire};
 pub struct Additions<'a> {
     /// Attributes of the root alone.
     pub root: &'a [(Ref, ReadyValue)],
-    /// The marker of the form.
-    pub marker: (Ref, ReadyValue),
+    /// The marker of the form, where it has one.
+    pub marker: Option<(Ref, ReadyValue)>,
     /// How many spans get the marker, from the first on.
     pub marks: usize,
     /// Attributes of every span that lacks them; the index is the bit of [`Ready::span_tags`].
@@ -35,16 +37,29 @@ pub fn chunk(
     let field = wire::open(out, 0x5a);
     wire::number(out, 0x08, i64::from(priority).cast_unsigned());
     wire::number(out, 0x10, u64::from(origin));
+    let mut encoder = Encoder { out, table, body, source };
+    encoder.entries(0x1a, work.chunk_attributes);
     for (index, ready) in work.spans.iter().enumerate() {
         let root = if index == work.root { additions.root } else { &[] };
-        let marker = (index < additions.marks).then_some(&additions.marker);
-        let mut encoder = Encoder { out, table, body, source };
+        let marker = additions.marker.as_ref().filter(|_| index < additions.marks);
         let own = work.attributes[ready.attributes.range()].iter();
         encoder.span(ready, own.chain(marker).chain(root), additions);
     }
     wire::bytes(out, 0x32, &trace_id.to_be_bytes());
     wire::number(out, 0x38, u64::from(sampling_mechanism.unwrap_or(0)));
     wire::close(out, field);
+}
+
+/// Appends entries of `body` as entries of a map, each a field of its own.
+pub(super) fn entries(
+    out: &mut Vec<u8>,
+    tag: u8,
+    entries: Slice,
+    table: &mut Table,
+    body: &Body,
+    source: &[u8],
+) {
+    Encoder { out, table, body, source }.entries(tag, entries);
 }
 
 struct Encoder<'a> {
@@ -73,9 +88,9 @@ impl Encoder<'_> {
         room.fixed(0x31, ready.start);
         room.long(0x38, ready.duration);
         room.number(0x40, u32::from(ready.error));
-        let mut bytes = 0;
+        let mut others = 0;
         for (key, value) in attributes.clone() {
-            bytes += usize::from(!entry(&mut room, *key, *value));
+            others += usize::from(!entry(&mut room, *key, *value));
         }
         if ready.add_top_level {
             number_entry(&mut room, additions.top_level, 1.0);
@@ -86,10 +101,10 @@ impl Encoder<'_> {
             }
         }
         room.close();
-        if bytes > 0 {
+        if others > 0 {
             for (key, value) in attributes {
-                if let ReadyValue::Bytes(text) = value {
-                    self.bytes_entry(*key, *text);
+                if let ReadyValue::Other(other) = value {
+                    self.entry(ATTRIBUTE, *key, *other);
                 }
             }
         }
@@ -103,43 +118,36 @@ impl Encoder<'_> {
         wire::number(self.out, 0x68, u64::from(ready.env));
         wire::number(self.out, 0x70, u64::from(ready.version));
         wire::number(self.out, 0x78, u64::from(ready.component));
-        if ready.span_kind as u64 != 0 {
-            self.out.extend_from_slice(&[0x80, 0x01, ready.span_kind as u8]);
+        let kind = ready.span_kind.number();
+        if kind != 0 {
+            self.out.extend_from_slice(&[0x80, 0x01]);
+            wire::varint(self.out, i64::from(kind).cast_unsigned());
         }
         wire::close(self.out, field);
     }
 
-    /// An attribute whose value is bytes of the body.
-    fn bytes_entry(&mut self, key: Ref, text: Text) {
-        let entry = wire::open(self.out, ATTRIBUTE);
-        wire::number(self.out, 0x08, u64::from(key));
-        let value = wire::open(self.out, 0x12);
-        let bytes = text.of(self.source);
-        // Part of a oneof, so it is written even where it is empty.
-        self.out.push(0x2a);
-        wire::varint(self.out, bytes.len() as u64);
-        self.out.extend_from_slice(bytes);
-        wire::close(self.out, value);
-        wire::close(self.out, entry);
-    }
-
     fn link(&mut self, link: &Link) {
         let field = wire::open(self.out, 0x5a);
-        let trace_id = u128::from(link.trace_id_high) << 64 | u128::from(link.trace_id);
-        wire::bytes(self.out, 0x0a, &trace_id.to_be_bytes());
+        if self.body.form == Form::V10 {
+            wire::bytes(self.out, 0x0a, link.trace_id_bytes.of(self.source));
+        } else {
+            let trace_id = u128::from(link.trace_id_high) << 64 | u128::from(link.trace_id);
+            wire::bytes(self.out, 0x0a, &trace_id.to_be_bytes());
+        }
         wire::fixed(self.out, 0x11, link.span_id);
-        for (key, value) in &self.body.pairs[link.attributes.range()] {
+        for index in link.attributes.range() {
+            let (key, value) = self.body.entries[index];
             let is_name = key.of(self.source) == b"link.name";
-            let key = self.table.intern(*key, self.source);
-            let value = if is_name {
-                let name = as_text(value.of(self.source));
-                self.table.strings.intern(normalise::name(&name).as_bytes())
+            let key = self.table.intern(key, self.source);
+            if is_name {
+                let name = value_text(value, self.body, self.source);
+                let name = self.table.strings.intern(normalise::name(&name).as_bytes());
+                let mut room = wire::Room::open(self.out, ENTRY_BYTES);
+                text_entry(&mut room, 0x1a, key, name);
+                room.close();
             } else {
-                self.table.intern(*value, self.source)
-            };
-            let mut room = wire::Room::open(self.out, ENTRY_BYTES);
-            text_entry(&mut room, 0x1a, key, value);
-            room.close();
+                self.entry(0x1a, key, value);
+            }
         }
         let tracestate = self.table.intern(link.tracestate, self.source);
         wire::number(self.out, 0x20, u64::from(tracestate));
@@ -152,50 +160,65 @@ impl Encoder<'_> {
         wire::fixed(self.out, 0x09, event.time);
         let name = self.table.intern(event.name, self.source);
         wire::number(self.out, 0x10, u64::from(name));
-        for (key, value) in &self.body.event_attributes[event.attributes.range()] {
-            let entry = wire::open(self.out, 0x1a);
-            let key = self.table.intern(*key, self.source);
-            wire::number(self.out, 0x08, u64::from(key));
-            self.event_value(0x12, *value);
-            wire::close(self.out, entry);
-        }
+        self.entries(0x1a, event.attributes);
         wire::close(self.out, field);
+    }
+
+    /// Entries of a map, or of a list of keys and values, which is the same on the wire.
+    fn entries(&mut self, tag: u8, entries: Slice) {
+        for index in entries.range() {
+            let (key, value) = self.body.entries[index];
+            let key = self.table.intern(key, self.source);
+            self.entry(tag, key, value);
+        }
+    }
+
+    fn entry(&mut self, tag: u8, key: Ref, value: Value) {
+        let entry = wire::open(self.out, tag);
+        wire::number(self.out, 0x08, u64::from(key));
+        self.value(0x12, value);
+        wire::close(self.out, entry);
     }
 
     /// A value as a field of its own; all its forms are parts of a oneof, so zeros are written too.
-    fn event_value(&mut self, tag: u8, value: EventValue) {
+    fn value(&mut self, tag: u8, value: Value) {
         let field = wire::open(self.out, tag);
         match value {
-            EventValue::None => {}
-            EventValue::Text(text) => {
-                let text = self.event_text(text);
+            Value::None => {}
+            Value::Text(text) => {
+                let text = self.table.intern(text, self.source);
                 self.out.push(0x08);
                 wire::varint(self.out, u64::from(text));
             }
-            EventValue::Bool(flag) => self.out.extend_from_slice(&[0x10, u8::from(flag)]),
-            EventValue::Double(double) => {
+            Value::Bool(flag) => self.out.extend_from_slice(&[0x10, u8::from(flag)]),
+            Value::Number(double) => {
                 self.out.push(0x19);
                 self.out.extend_from_slice(&double.to_bits().to_le_bytes());
             }
-            EventValue::Int(int) => {
+            Value::Int(int) => {
                 self.out.push(0x20);
                 wire::varint(self.out, int.cast_unsigned());
             }
-            EventValue::Array(values) => self.event_array(values),
+            Value::Bytes(text) => {
+                let bytes = text.of(self.source);
+                self.out.push(0x2a);
+                wire::varint(self.out, bytes.len() as u64);
+                self.out.extend_from_slice(bytes);
+            }
+            Value::Array(values) => {
+                let array = wire::open(self.out, 0x32);
+                for index in values.range() {
+                    self.value(0x0a, self.body.values[index]);
+                }
+                wire::close(self.out, array);
+            }
+            Value::Map(entries) => {
+                let map = wire::open(self.out, 0x3a);
+                self.entries(0x0a, entries);
+                wire::close(self.out, map);
+            }
         }
         wire::close(self.out, field);
-    }
-
-    fn event_array(&mut self, values: Slice) {
-        let array = wire::open(self.out, 0x32);
-        for index in values.range() {
-            self.event_value(0x0a, self.body.array_values[index]);
-        }
-        wire::close(self.out, array);
-    }
-
-    fn event_text(&mut self, text: Text) -> Ref {
-        self.table.intern(text, self.source)
     }
 }
 
@@ -208,13 +231,14 @@ const SPAN_BYTES: usize = 80;
 /// Bytes of an attribute with a string or a number as its value, at the most; and what a last word may write over.
 const ENTRY_BYTES: usize = 20;
 
-/// Appends an attribute, but not one whose value is bytes: then it says no.
+/// Appends an attribute, but not one whose value is of the rarer kinds: then it says no.
 #[inline(always)]
 fn entry(room: &mut wire::Room<'_>, key: Ref, value: ReadyValue) -> bool {
     match value {
         ReadyValue::Text(text) => text_entry(room, ATTRIBUTE, key, text),
         ReadyValue::Number(number) => number_entry(room, key, number),
-        ReadyValue::Bytes(_) => return false,
+        ReadyValue::Int(int) => int_entry(room, key, int),
+        ReadyValue::Other(_) => return false,
     }
     true
 }
@@ -238,4 +262,21 @@ fn number_entry(room: &mut wire::Room<'_>, key: Ref, number: f64) {
     room.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
     room.put(0x19_0912, 3);
     room.put(number.to_bits(), 8);
+}
+
+/// A map entry whose value is an integer.
+#[inline]
+fn int_entry(room: &mut wire::Room<'_>, key: Ref, int: i64) {
+    let (key, key_bytes) = wire::varint_word(key);
+    let int = int.cast_unsigned();
+    let int_bytes = wire::varint_len(int);
+    let len = (key_bytes + int_bytes + 4) as u64;
+    room.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
+    room.put(0x12 | (int_bytes as u64 + 1) << 8, 2);
+    if int == 0 {
+        // A part of a oneof, which is written even where it is 0.
+        room.put(0x20, 2);
+    } else {
+        room.long(0x20, int);
+    }
 }

@@ -5,6 +5,7 @@
 //! payload that the span goes to, and from there on a string is a number.
 
 pub mod chunk;
+pub mod chunk_values;
 pub mod decode;
 pub mod encode;
 mod fnv;
@@ -19,6 +20,7 @@ pub mod sample;
 pub mod stats;
 pub mod strings;
 pub mod table;
+mod value_text;
 mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).

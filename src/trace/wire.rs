@@ -71,6 +71,10 @@ pub(super) fn close(out: &mut Vec<u8>, open: Open) {
     if (0x80..0x4000).contains(&len) {
         out[open.at] = len as u8 | 0x80;
         out[open.at + 1] = (len >> 7) as u8;
+    } else if len < 0x80 {
+        out[open.at] = len as u8;
+        out.copy_within(start.., open.at + 1);
+        out.truncate(open.at + 1 + len);
     } else {
         let mut length = Vec::with_capacity(5);
         varint(&mut length, len as u64);
@@ -98,6 +102,12 @@ pub(super) fn varint_word(value: u32) -> (u64, usize) {
         0x20_0000..0x1000_0000 => (spread | 0x80_8080, 4),
         _ => (spread | 0x8080_8080, 5),
     }
+}
+
+/// How many bytes the varint of a number has.
+#[inline(always)]
+pub(super) fn varint_len(value: u64) -> usize {
+    (70 - (value | 1).leading_zeros() as usize) / 7
 }
 
 /// Room at the end of a buffer, filled in pieces of up to 8 bytes that are written as whole words: one check a piece.
@@ -151,7 +161,7 @@ impl<'a> Room<'a> {
             return;
         }
         // The tag and seven groups of seven bits, then what is left of them.
-        let len = (70 - value.leading_zeros() as usize) / 7;
+        let len = varint_len(value);
         self.put(u64::from(tag) | spread(value & 0x1_ffff_ffff_ffff) << 8, 1 + len.min(7));
         value >>= 49;
         if value != 0 {
@@ -239,7 +249,7 @@ mod tests {
             out.resize(out.len() + len, 7);
             close(&mut out, field);
             let mut expect = vec![9, 0x22];
-            super::varint(&mut expect, len as u64);
+            varint(&mut expect, len as u64);
             expect.resize(expect.len() + len, 7);
             assert!(out == expect, "{len}");
         }
