@@ -143,7 +143,6 @@ impl Reader<'_> {
                 top_level_by_kind: has("enable_otlp_compute_top_level_by_span_kind"),
                 older_scope_names_only: has("disable_otel_scope_convention"),
                 decided_later: pipeline.sampling.probabilistic.is_some(),
-                ..Rules::default()
             },
         }
     }

@@ -114,11 +114,7 @@ impl Desk {
             Ok(body) => body,
             Err(missing) => return self.stated(self.refuse_body(missing)),
         };
-        match self.traces.take(version, &headers, &body) {
-            Some(answer) => self.stated(answer),
-            // Only a path that is served has the state.
-            None => answer::not_found(),
-        }
+        self.stated(self.traces.take(version, &headers, &body))
     }
 
     async fn stats(&self, incoming: Incoming, entry: &Entry, head: &Parts) -> Answer {

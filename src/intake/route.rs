@@ -36,7 +36,7 @@ pub(super) enum Route {
 }
 
 /// The endpoints of `/info`: what works, in the agent's order.
-pub(super) const LISTED: [&str; 21] = [
+pub(super) const LISTED: [&str; 23] = [
     "/v0.3/traces",
     "/v0.3/services",
     "/v0.4/traces",
@@ -44,6 +44,8 @@ pub(super) const LISTED: [&str; 21] = [
     "/v0.5/traces",
     "/profiling/v1/input",
     "/telemetry/proxy/",
+    "/v0.7/traces",
+    "/v1.0/traces",
     "/v0.6/stats",
     "/v0.1/pipeline_stats",
     "/openlineage/api/v1/lineage",
@@ -68,6 +70,7 @@ pub(super) fn of(path: &str) -> Route {
         "/v0.3/traces" => Route::Traces(ApiVersion::V03),
         "/v0.2/traces" => Route::Traces(ApiVersion::V02),
         "/spans" | "/v0.1/spans" => Route::Traces(ApiVersion::V01),
+        "/v0.7/traces" => Route::Traces(ApiVersion::V07),
         "/v1.0/traces" => Route::Traces(ApiVersion::V10),
         "/v0.6/stats" => Route::Stats,
         "/info" => Route::Info,
@@ -81,7 +84,7 @@ pub(super) fn of(path: &str) -> Route {
 pub(super) fn reply(version: ApiVersion) -> Reply {
     match version {
         ApiVersion::V01 | ApiVersion::V02 | ApiVersion::V03 => Reply::Ok,
-        ApiVersion::V04 | ApiVersion::V05 | ApiVersion::V10 => Reply::Rates,
+        ApiVersion::V04 | ApiVersion::V05 | ApiVersion::V07 | ApiVersion::V10 => Reply::Rates,
     }
 }
 
@@ -134,7 +137,6 @@ mod tests {
     fn what_does_not_work_yet_is_unknown() {
         for path in [
             "/",
-            "/v0.7/traces",
             "/v0.7/config",
             "/v0.8/traces",
             "/info/",
@@ -152,7 +154,7 @@ mod tests {
         for version in [ApiVersion::V01, ApiVersion::V02, ApiVersion::V03] {
             assert_eq!(reply(version), Reply::Ok);
         }
-        for version in [ApiVersion::V04, ApiVersion::V05, ApiVersion::V10] {
+        for version in [ApiVersion::V04, ApiVersion::V05, ApiVersion::V07, ApiVersion::V10] {
             assert_eq!(reply(version), Reply::Rates);
         }
     }

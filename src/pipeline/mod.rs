@@ -189,9 +189,16 @@ impl Pipeline {
     ) -> Self {
         let peer_tags = stats::peer_tags(&settings);
         let span_tags = settings.span_tags.iter().map(|(key, _)| key.as_str());
+        let keys = Keys::new(
+            peer_tags.iter().map(String::as_str),
+            settings.primary_tags.iter().map(String::as_str),
+            span_tags,
+        )
+        .keeping(settings.obfuscation.credit_cards.keep_values.iter().map(String::as_str));
         let rules = chunk::Rules {
             component_to_name: settings.component_to_name,
             resource_bytes_max: settings.resource_bytes_max(),
+            field_tags: keys.field_tags(),
         };
         let mut problems = Vec::new();
         let filters =
@@ -201,12 +208,7 @@ impl Pipeline {
             tracing::error!("{problem}");
         }
         Self {
-            keys: Keys::new(
-                peer_tags.iter().map(String::as_str),
-                settings.primary_tags.iter().map(String::as_str),
-                span_tags,
-            )
-            .keeping(settings.obfuscation.credit_cards.keep_values.iter().map(String::as_str)),
+            keys,
             rules,
             filters,
             redactor: Redactor::new(settings.obfuscation.clone(), replace_rules),

@@ -26,26 +26,9 @@ impl Pipeline {
     /// Takes a decoded body in.
     pub(super) fn take_body(&mut self, body: &Body, request: &TraceRequest<'_>, now_ns: u64) {
         let source = body.source(request.body);
-        let facts = BodyFacts::of(body, source);
         let tracer = &request.tracer;
-        let head = Head {
-            container_id: tracer.container_id,
-            lang: tracer.lang,
-            lang_version: tracer.lang_version,
-            tracer_version: tracer.version,
-            env: &facts.env,
-            hostname: &facts.hostname,
-            app_version: &facts.app_version,
-            git_commit_sha: &facts.git_commit_sha,
-            apm_mode: &facts.apm_mode,
-            process_tags: if facts.process_tags.is_empty() {
-                tracer.process_tags
-            } else {
-                &facts.process_tags
-            },
-            otlp_export: &facts.otlp_export,
-            container_tags: "",
-        };
+        let facts = BodyFacts::of(body, source, tracer);
+        let head = facts.head();
         self.take_chunks(body, source, &head, tracer, now_ns);
     }
 
@@ -125,7 +108,7 @@ impl Pipeline {
             self.send_batch();
             self.batch.payload(head).unwrap_or_default()
         });
-        self.batch.open(index).table.begin_body(body.strings.len());
+        self.batch.open(index).table.begin_body(body.strings.len(), &body.hashes);
         index
     }
 
@@ -178,20 +161,23 @@ impl Pipeline {
         let work = &mut self.work;
         let single = self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
-        let is_first_gone =
-            decision.share == Share::Part && self.samplers.kept().first() != Some(&0);
-        let marker = table.strings.intern(context.body.form.marker().as_bytes());
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
         let mut tracked = None;
         if decision.is_tracked_error {
             let [key, value] = TRACKED_ERROR.map(|text| table.strings.intern(text.as_bytes()));
             tracked = Some((key, value));
         }
+        let is_first_gone =
+            decision.share == Share::Part && self.samplers.kept().first() != Some(&0);
+        let marker = context.body.form.marker().map(|marker| {
+            let marker = table.strings.intern(marker.as_bytes());
+            (payload.own.converted, ReadyValue::Text(marker))
+        });
         let additions = Additions {
             is_dropped: decision.is_dropped,
             chunk: tracked.as_slice(),
             single,
-            marker: (payload.own.converted, ReadyValue::Text(marker)),
+            marker,
             marks: marked_spans(chunk, context.body, is_first_gone),
             lacking: &lacking,
             top_level: payload.own.top_level,

@@ -9,8 +9,8 @@ use crate::trace::keys::Meaning;
 use crate::trace::model::{Attribute, Body, Chunk, Span, Value};
 use crate::trace::normalise;
 use crate::trace::pattern::Pattern;
-use crate::trace::redact::double_text;
 use crate::trace::table::as_text;
+use crate::trace::value_text::value_text;
 
 /// The filters as they are set. A tag rule is `key`, which asks that the tag is there, or `key:value`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Root<'_> {
         if !self.span.resource.is_empty() {
             return as_text(self.span.resource.of(self.source));
         }
-        let component = self.text_of(|attribute| attribute.class.meaning == Meaning::Component);
+        let component = self.field(Meaning::Component);
         let component = component.filter(|text| component_to_name && !text.is_empty());
         let name = component.unwrap_or_else(|| as_text(self.span.name.of(self.source)));
         Cow::Owned(normalise::name(&name).into_owned())
@@ -173,8 +173,8 @@ impl Root<'_> {
     fn text_of(&self, is_meant: impl Fn(&Attribute) -> bool) -> Option<Cow<'_, str>> {
         let attribute = self.attributes().iter().rfind(|attribute| is_meant(attribute))?;
         Some(match attribute.value {
-            Value::Text(text) | Value::Bytes(text) => as_text(text.of(self.source)),
-            Value::Number(number) => Cow::Owned(double_text(number)),
+            Value::Text(text) => as_text(text.of(self.source)),
+            other => Cow::Owned(value_text(other, self.body, self.source)),
         })
     }
 
@@ -184,10 +184,11 @@ impl Root<'_> {
         match key {
             // These are fields of a span: they are there even where they are empty.
             "env" => {
-                let env = found.unwrap_or_default();
+                let env = self.field(Meaning::Env).unwrap_or_default();
                 Some(Cow::Owned(normalise::tag_value(&env).into_owned()))
             }
-            "version" | "component" => Some(found.unwrap_or_default()),
+            "version" => Some(self.field(Meaning::Version).unwrap_or_default()),
+            "component" => Some(self.field(Meaning::Component).unwrap_or_default()),
             "span.kind" => Some(Cow::Borrowed(self.kind(found.as_deref()).name())),
             "peer.service" | "_dd.base_service" => {
                 found.map(|text| Cow::Owned(normalise::peer_service(&text).into_owned()))
@@ -197,8 +198,23 @@ impl Root<'_> {
         }
     }
 
+    /// One of the span's own fields, which most forms have as an attribute.
+    fn field(&self, meaning: Meaning) -> Option<Cow<'_, str>> {
+        if self.body.form != Form::V10 {
+            return self.text_of(|attribute| attribute.class.meaning == meaning);
+        }
+        let [env, version, component] = self.span.fields;
+        let text = match meaning {
+            Meaning::Env => env,
+            Meaning::Version => version,
+            _ => component,
+        };
+        Some(as_text(text.of(self.source)))
+    }
+
     fn kind(&self, named: Option<&str>) -> SpanKind {
         match named {
+            _ if self.body.form == Form::V10 => SpanKind::of_number(self.span.span_kind),
             Some(name) => SpanKind::parse(name.as_bytes()),
             None if self.body.form == Form::V05 => SpanKind::Unspecified,
             None => SpanKind::Internal,

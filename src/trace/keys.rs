@@ -198,10 +198,32 @@ impl Class {
     }
 }
 
+impl Class {
+    /// The class of an attribute whose body has a field for what other bodies have in attributes of such keys: then the attribute is like any
+    /// other.
+    #[must_use]
+    pub fn of_plain_attribute(self) -> Self {
+        if self.meaning.has_field() {
+            Self { meaning: Meaning::None, lists: 0, ..self }
+        } else {
+            self
+        }
+    }
+}
+
 /// The keys that something looks for.
 #[derive(Debug)]
 pub struct Keys {
     classes: HashMap<Box<[u8]>, Class, RandomState>,
+}
+
+/// A key whose value is a field of the span, and that stats are grouped by.
+#[derive(Clone, Debug)]
+pub struct FieldTag {
+    /// The key.
+    pub key: String,
+    /// Its meaning and its lists.
+    pub class: Class,
 }
 
 /// Span tags of the user that are looked for; further ones are left out.
@@ -289,6 +311,14 @@ impl Keys {
         for key in keys {
             self.classes.entry(key.as_bytes().into()).or_default().lists |= EXEMPT;
         }
+    }
+
+    /// The keys of spans' own fields that are peer tags or primary tags.
+    pub fn field_tags(&self) -> Vec<FieldTag> {
+        let fields = MEANINGS.iter().filter(|(_, meaning)| meaning.has_field());
+        let tags = fields
+            .map(|(key, _)| FieldTag { key: (*key).to_owned(), class: self.class(key.as_bytes()) });
+        tags.filter(|tag| tag.class.is_peer() || tag.class.is_primary()).collect()
     }
 
     /// The class of `key`.

@@ -13,11 +13,12 @@ pub type Window = [u8; 32];
 pub struct Text {
     at: u32,
     len: u32,
+    number: u32,
 }
 
 impl Text {
     /// The empty string.
-    pub const EMPTY: Self = Self { at: 0, len: 0 };
+    pub const EMPTY: Self = Self { at: 0, len: 0, number: 0 };
 
     /// The place of `len` bytes from `at` on. A body of 4 GiB or more has no places; bodies are bounded far below.
     #[inline]
@@ -26,13 +27,23 @@ impl Text {
         reason = "bodies are bounded by limits::BODY_BYTES_MAX"
     )]
     pub fn place(at: usize, len: usize) -> Self {
-        Self { at: at as u32, len: len as u32 }
+        Self { at: at as u32, len: len as u32, number: 0 }
     }
 
-    /// Where it starts.
+    /// The same place, as the string of this number in the body's table.
     #[inline]
-    pub fn at(self) -> u32 {
-        self.at
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a table has fewer strings than its body has bytes"
+    )]
+    pub fn numbered(self, number: usize) -> Self {
+        Self { number: number as u32, ..self }
+    }
+
+    /// Its number in [`Body::strings`]. Where the body has no such table it means nothing.
+    #[inline(always)]
+    pub fn number(self) -> usize {
+        self.number as usize
     }
 
     /// How many bytes it has.
@@ -85,16 +96,43 @@ impl Slice {
     }
 }
 
-/// The spans of one trace in one body.
+/// The spans of one trace in one body, and what the body says of them together.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Chunk {
     /// Of [`Body::spans`].
     pub spans: Slice,
-    /// The priority, where it is the body that says it of the chunk; else its spans do.
+    /// The sampling priority; none where the form has it on spans alone.
     pub priority: Option<i32>,
-    /// The upper 64 bits of the trace id, as far as the body says them of the chunk.
-    pub trace_id_high: u64,
-    /// Of [`Body::pairs`]: what the body says of the chunk beside its spans.
+    /// Where the trace comes from, such as `synthetics`.
+    pub origin: Text,
+    /// Of [`Body::entries`].
+    pub attributes: Slice,
+    /// All 128 bits of the trace id, where the form has them here; of OTLP the upper 64 alone.
+    pub trace_id: u128,
+    /// How the sampling decision was made, 0 where nothing is said of it.
+    pub sampling_mechanism: u32,
+}
+
+/// What a body says of all its chunks, in the forms that have fields for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Payload {
+    /// The container that the tracer runs in.
+    pub container_id: Text,
+    /// The tracer's language.
+    pub lang: Text,
+    /// That language's version.
+    pub lang_version: Text,
+    /// The tracer's version.
+    pub tracer_version: Text,
+    /// The tracer's own id of its process.
+    pub runtime_id: Text,
+    /// `env`, as it came.
+    pub env: Text,
+    /// Host.
+    pub hostname: Text,
+    /// The app's version.
+    pub app_version: Text,
+    /// Of [`Body::entries`].
     pub attributes: Slice,
 }
 
@@ -121,6 +159,10 @@ pub struct Span {
     pub duration: i64,
     /// Whether `error` is not 0.
     pub error: bool,
+    /// `env`, `version` and `component`, in the form that has fields for them.
+    pub fields: [Text; 3],
+    /// The number of the kind in OpenTelemetry's list, in the form that has a field for it.
+    pub span_kind: i32,
     /// Of [`Body::attributes`].
     pub attributes: Slice,
     /// Of [`Body::links`].
@@ -129,7 +171,7 @@ pub struct Span {
     pub events: Slice,
 }
 
-/// An entry of `meta`, `metrics` or `meta_struct`. Where a key comes twice, the last one counts.
+/// An attribute of a span. Where a key comes twice, the last one counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute {
     /// The key.
@@ -140,15 +182,26 @@ pub struct Attribute {
     pub value: Value,
 }
 
-/// The value of an [`Attribute`].
-#[derive(Clone, Copy, Debug)]
+/// The value of an attribute, whatever it is an attribute of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Value {
-    /// From `meta`.
+    /// No value of a known type.
+    #[default]
+    None,
+    /// A string, such as those of `meta`.
     Text(Text),
-    /// From `metrics`.
+    /// A double, such as those of `metrics`.
     Number(f64),
-    /// From `meta_struct`.
+    /// Bytes, such as those of `meta_struct`.
     Bytes(Text),
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// Of [`Body::values`].
+    Array(Slice),
+    /// Of [`Body::entries`].
+    Map(Slice),
 }
 
 /// A span link.
@@ -158,13 +211,15 @@ pub struct Link {
     pub trace_id: u64,
     /// Its upper 64 bits.
     pub trace_id_high: u64,
+    /// The id as bytes, in the form that has it so. They are sent as they are, however many there are.
+    pub trace_id_bytes: Text,
     /// The linked span's id.
     pub span_id: u64,
     /// W3C trace state.
     pub tracestate: Text,
     /// W3C trace flags; bit 31 says that they were set.
     pub flags: u32,
-    /// Of [`Body::pairs`].
+    /// Of [`Body::entries`].
     pub attributes: Slice,
 }
 
@@ -175,26 +230,19 @@ pub struct Event {
     pub time: u64,
     /// What happened.
     pub name: Text,
-    /// Of [`Body::event_attributes`].
+    /// Of [`Body::entries`].
     pub attributes: Slice,
 }
 
-/// The value of an event's attribute.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum EventValue {
-    /// No value of a known type.
-    #[default]
-    None,
-    /// A string.
-    Text(Text),
-    /// A boolean.
-    Bool(bool),
-    /// An integer.
-    Int(i64),
-    /// A double.
-    Double(f64),
-    /// Of [`Body::array_values`].
-    Array(Slice),
+/// A string of a body's own table.
+#[derive(Clone, Copy, Debug)]
+pub struct TableString {
+    /// The string, which has its own number.
+    pub text: Text,
+    /// What it means as a key, once somebody has asked.
+    pub class: Option<Class>,
+    /// One more than the place in [`Body::attributes`] where it was the key of an attribute for the last time; 0 for never.
+    pub used: u32,
 }
 
 /// A decoded body.
@@ -202,6 +250,8 @@ pub enum EventValue {
 pub struct Body {
     /// What form it had.
     pub form: Form,
+    /// What it says of all chunks.
+    pub payload: Payload,
     /// Its chunks.
     pub chunks: Vec<Chunk>,
     /// The spans of all chunks.
@@ -210,16 +260,16 @@ pub struct Body {
     pub attributes: Vec<Attribute>,
     /// The links of all spans.
     pub links: Vec<Link>,
-    /// The attributes of all links, and of all chunks.
-    pub pairs: Vec<(Text, Text)>,
     /// The events of all spans.
     pub events: Vec<Event>,
-    /// The attributes of all events.
-    pub event_attributes: Vec<(Text, EventValue)>,
-    /// The elements of all arrays in event attributes.
-    pub array_values: Vec<EventValue>,
-    /// The string table of a v0.5 body.
-    pub strings: Vec<Text>,
+    /// The attributes of links, events, chunks and the payload, and the entries of maps.
+    pub entries: Vec<(Text, Value)>,
+    /// The elements of arrays.
+    pub values: Vec<Value>,
+    /// The string table, in the forms that have one. The first string is the empty one.
+    pub strings: Vec<TableString>,
+    /// The hash of each string of the table, where decoding needed it.
+    pub hashes: Vec<u64>,
     /// The bytes that places refer to where they are not those of the request: a JSON body is read through a msgpack one.
     pub transcoded: Option<Vec<u8>>,
 }
@@ -228,15 +278,16 @@ impl Body {
     /// Empties all lists and keeps their memory, up to a bound, for the next body.
     pub fn clear(&mut self, form: Form) {
         self.form = form;
+        self.payload = Payload::default();
         clear(&mut self.chunks);
         clear(&mut self.spans);
         clear(&mut self.attributes);
         clear(&mut self.links);
-        clear(&mut self.pairs);
         clear(&mut self.events);
-        clear(&mut self.event_attributes);
-        clear(&mut self.array_values);
+        clear(&mut self.entries);
+        clear(&mut self.values);
         clear(&mut self.strings);
+        clear(&mut self.hashes);
         self.transcoded = None;
     }
 

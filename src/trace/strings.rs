@@ -5,6 +5,7 @@
 //! that a sampler drops leaves nothing behind.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
 
@@ -25,6 +26,28 @@ struct Entry {
 }
 
 const NO_SLOT: u32 = u32::MAX;
+
+/// How strings are hashed: the same in all tables of the process, so that a hash that one has is good for another.
+#[derive(Clone, Debug)]
+pub struct TextHasher(RandomState);
+
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
+impl Default for TextHasher {
+    fn default() -> Self {
+        Self(HASHER.clone())
+    }
+}
+
+impl TextHasher {
+    /// The hash of a string.
+    #[inline(always)]
+    pub fn hash(&self, text: &[u8]) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write(text);
+        hasher.finish()
+    }
+}
 
 /// A slot of the index: the upper half of the hash, and the number, 0 where the slot is free.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,7 +92,7 @@ pub struct Strings {
     arena: Vec<u8>,
     entries: Vec<Entry>,
     slots: Vec<Slot>,
-    hasher: RandomState,
+    hasher: TextHasher,
 }
 
 const TAG: u8 = 0x0a;
@@ -84,7 +107,7 @@ impl Default for Strings {
             arena: Vec::new(),
             entries: Vec::new(),
             slots: vec![Slot::default(); SLOTS_AT_START],
-            hasher: RandomState::default(),
+            hasher: TextHasher::default(),
         };
         strings.append(b"", None, NO_SLOT);
         strings
@@ -119,17 +142,25 @@ impl Strings {
     /// for each of them.
     #[inline]
     pub fn intern(&mut self, text: &[u8]) -> Ref {
-        if text.is_empty() { 0 } else { self.find_or_append(text, None).0 }
+        if text.is_empty() { 0 } else { self.find_or_append(text, None, self.hasher.hash(text)).0 }
     }
 
     /// The same for a string of `source`.
     #[inline]
     pub fn intern_text(&mut self, text: Text, source: &[u8]) -> Ref {
-        if text.is_empty() {
+        let bytes = text.of(source);
+        if bytes.is_empty() {
             0
         } else {
-            self.find_or_append(text.of(source), text.window(source)).0
+            self.find_or_append(bytes, text.window(source), self.hasher.hash(bytes)).0
         }
+    }
+
+    /// The same where [`TextHasher`] has hashed the string before.
+    #[inline]
+    pub fn intern_hashed(&mut self, text: Text, source: &[u8], hash: u64) -> Ref {
+        let bytes = text.of(source);
+        if bytes.is_empty() { 0 } else { self.find_or_append(bytes, text.window(source), hash).0 }
     }
 
     /// The same at a place where the last span's string is a good guess.
@@ -157,7 +188,8 @@ impl Strings {
         } else {
             // After a long row of strings that were not looked up, one look decides whether it goes on.
             place.new_in_a_row = place.new_in_a_row.min(NEW_IN_A_ROW - 1);
-            let (string, is_new) = self.find_or_append(bytes, text.window(source));
+            let hash = self.hasher.hash(bytes);
+            let (string, is_new) = self.find_or_append(bytes, text.window(source), hash);
             place.last = string;
             is_new
         };
@@ -167,20 +199,12 @@ impl Strings {
         place.last
     }
 
-    #[inline(always)]
-    fn hash(&self, text: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(text);
-        hasher.finish()
-    }
-
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the halves of the hash; slot numbers are below 2^32"
     )]
-    fn find_or_append(&mut self, text: &[u8], window: Option<&Window>) -> (Ref, bool) {
-        let hash = self.hash(text);
+    fn find_or_append(&mut self, text: &[u8], window: Option<&Window>, hash: u64) -> (Ref, bool) {
         let half = (hash >> 32) as u32;
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -195,7 +219,8 @@ impl Strings {
             at = (at + 1) & mask;
         }
         if !is_utf8(text) {
-            return self.find_or_append(repaired(text).as_bytes(), None);
+            let text = repaired(text);
+            return self.find_or_append(text.as_bytes(), None, self.hasher.hash(text.as_bytes()));
         }
         let string = self.append(text, window, at as u32);
         self.slots[at] = Slot { hash: half, number: string };
@@ -242,7 +267,7 @@ impl Strings {
             if self.entries[number].slot == NO_SLOT {
                 continue;
             }
-            let hash = self.hash(self.bytes(number as Ref));
+            let hash = self.hasher.hash(self.bytes(number as Ref));
             let mut at = hash as usize & mask;
             while slots[at].number != 0 {
                 at = (at + 1) & mask;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::trace::chunk::{ReadyValue, Work};
-use crate::trace::model::Slice;
+use crate::trace::model::{Slice, Value};
 use crate::trace::strings::{Mark, Ref, Strings};
 use crate::trace::table::Table;
 
@@ -15,7 +15,8 @@ impl Work {
             #[expect(clippy::cast_precision_loss, reason = "a number for a sampler")]
             ReadyValue::Int(int) => Some(int as f64),
             ReadyValue::Text(text) => strings.get(text).parse().ok(),
-            ReadyValue::Bytes(_) => None,
+            ReadyValue::Other(Value::Bool(flag)) => Some(f64::from(u8::from(flag))),
+            ReadyValue::Other(_) => None,
         }
     }
 
@@ -56,10 +57,6 @@ impl Work {
     /// Every number of a string that is sent with the spans, but for those that enter the table when they are encoded.
     fn each_string(&mut self, mut visit: impl FnMut(&mut Ref)) {
         visit(&mut self.facts.origin);
-        for (key, value) in &mut self.chunk_attributes {
-            visit(key);
-            visit(value);
-        }
         for span in &mut self.spans {
             for string in [
                 &mut span.service,

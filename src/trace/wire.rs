@@ -77,6 +77,10 @@ pub(super) fn close(out: &mut Vec<u8>, open: Open) {
     if (0x80..0x4000).contains(&len) {
         out[open.at] = len as u8 | 0x80;
         out[open.at + 1] = (len >> 7) as u8;
+    } else if len < 0x80 {
+        out[open.at] = len as u8;
+        out.copy_within(start.., open.at + 1);
+        out.truncate(open.at + 1 + len);
     } else {
         let mut length = Vec::with_capacity(5);
         varint(&mut length, len as u64);
@@ -108,7 +112,7 @@ pub(super) fn varint_word(value: u32) -> (u64, usize) {
 
 /// How many bytes a varint has.
 #[inline]
-pub(super) fn varint_bytes(value: u64) -> usize {
+pub(super) fn varint_len(value: u64) -> usize {
     // 64 bits need ten groups of seven; 0 needs one.
     (70 - (value | 1).leading_zeros() as usize) / 7
 }
@@ -164,7 +168,7 @@ impl<'a> Room<'a> {
             return;
         }
         // The tag and seven groups of seven bits, then what is left of them.
-        let len = varint_bytes(value);
+        let len = varint_len(value);
         self.put(u64::from(tag) | spread(value & 0x1_ffff_ffff_ffff) << 8, 1 + len.min(7));
         value >>= 49;
         if value != 0 {

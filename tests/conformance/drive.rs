@@ -81,9 +81,12 @@ fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
     let tracer = tracer(request);
     let path = request.path.split('?').next().unwrap_or_default();
     let version = match path {
+        "/spans" | "/v0.1/spans" => ApiVersion::V01,
+        "/v0.2/traces" => ApiVersion::V02,
         "/v0.3/traces" => ApiVersion::V03,
         "/v0.4/traces" => ApiVersion::V04,
         "/v0.5/traces" => ApiVersion::V05,
+        "/v0.7/traces" => ApiVersion::V07,
         "/v1.0/traces" => ApiVersion::V10,
         "/v0.6/stats" => {
             // The answer is compared where it is sent over TCP.
@@ -102,7 +105,8 @@ fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
         tracer,
         body: &request.body,
     };
-    pipeline.traces(&request, now_ns).is_ok() && version != ApiVersion::V03
+    let is_old = matches!(version, ApiVersion::V01 | ApiVersion::V02 | ApiVersion::V03);
+    pipeline.traces(&request, now_ns).is_ok() && !is_old
 }
 
 /// The agent's limit of a body.

@@ -6,14 +6,16 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::trace::Tracer;
+use crate::trace::chunk_values::{hex, mechanism, take_fields};
 use crate::trace::decode::Form;
-use crate::trace::keys::{Class, Meaning};
+use crate::trace::keys::{Class, FieldTag, Meaning};
 use crate::trace::marks::Marks;
-use crate::trace::model::{Attribute, Body, Chunk, Slice, Text, Value};
+use crate::trace::model::{Attribute, Body, Chunk, Slice, Value};
 use crate::trace::normalise;
 use crate::trace::redact::{Redactor, SpanType};
 use crate::trace::strings::Ref;
-use crate::trace::table::{Derived, Table};
+use crate::trace::table::{Derived, Table, as_text};
+use crate::trace::value_text::value_text;
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: u64 = 946_684_800_000_000_000;
@@ -21,7 +23,7 @@ const START_MIN: u64 = 946_684_800_000_000_000;
 /// The OpenTelemetry kind of a span, by its number in the payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SpanKind {
-    /// Nothing said (v0.5 only).
+    /// Nothing said (v0.5 and v1.0 only).
     #[default]
     Unspecified,
     /// `internal`, and whatever is not one of the others.
@@ -34,6 +36,8 @@ pub enum SpanKind {
     Producer,
     /// `consumer`.
     Consumer,
+    /// A number that stands for no kind, as it came (v1.0 only).
+    Other(i32),
 }
 
 impl SpanKind {
@@ -48,10 +52,36 @@ impl SpanKind {
         }
     }
 
+    /// Of its number in the payload.
+    pub fn of_number(number: i32) -> Self {
+        match number {
+            0 => Self::Unspecified,
+            1 => Self::Internal,
+            2 => Self::Server,
+            3 => Self::Client,
+            4 => Self::Producer,
+            5 => Self::Consumer,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Its number in the payload.
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Unspecified => 0,
+            Self::Internal => 1,
+            Self::Server => 2,
+            Self::Client => 3,
+            Self::Producer => 4,
+            Self::Consumer => 5,
+            Self::Other(number) => number,
+        }
+    }
+
     /// The kind as stats name it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Unspecified => "unknown",
+            Self::Unspecified | Self::Other(_) => "unknown",
             Self::Internal => "internal",
             Self::Server => "server",
             Self::Client => "client",
@@ -70,8 +100,45 @@ pub enum ReadyValue {
     Number(f64),
     /// An integer.
     Int(i64),
-    /// Bytes of the body.
-    Bytes(Text),
+    /// A boolean, bytes, an array or a map, as the body has it.
+    Other(Value),
+}
+
+impl ReadyValue {
+    /// The value as a number; a boolean is 0 or 1.
+    #[expect(clippy::cast_precision_loss, reason = "rules look at small numbers")]
+    fn number(self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Int(int) => Some(int as f64),
+            Self::Other(Value::Bool(flag)) => Some(f64::from(u8::from(flag))),
+            Self::Text(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// The value as an integer, where it is a number without a fraction.
+    #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
+    fn whole(self) -> Option<i64> {
+        // 2^63 is the first double that does not fit.
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        match self {
+            Self::Int(int) => Some(int),
+            Self::Number(number) if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number) => {
+                Some(number as i64)
+            }
+            _ => None,
+        }
+    }
+
+    /// The value as the body has it, where it is no string.
+    fn in_body(self) -> Value {
+        match self {
+            Self::Text(_) => Value::None,
+            Self::Number(number) => Value::Number(number),
+            Self::Int(int) => Value::Int(int),
+            Self::Other(other) => other,
+        }
+    }
 }
 
 /// What rules found among a span's attributes. Numbers of strings are 0 where there is none.
@@ -196,6 +263,8 @@ pub struct Rules {
     pub component_to_name: bool,
     /// Bytes of a resource.
     pub resource_bytes_max: usize,
+    /// The keys of spans' own fields (`env` and the like) that stats are grouped by.
+    pub field_tags: Vec<FieldTag>,
 }
 
 /// One chunk at a time, in lists that are used again for the next.
@@ -209,10 +278,10 @@ pub struct Work {
     pub peers: Vec<(Ref, Ref)>,
     /// The tags that the user wants stats to be grouped by, of all spans.
     pub primaries: Vec<(Ref, Ref)>,
-    /// What the body says of the chunk beside its spans.
-    pub chunk_attributes: Vec<(Ref, Ref)>,
     /// What the spans say of the chunk.
     pub facts: ChunkFacts,
+    /// Attributes that the body gives to the chunk, of [`Body::entries`].
+    pub chunk_attributes: Slice,
     /// The root's index in `spans`.
     pub root: usize,
     services_by_span: HashMap<u64, Ref, RandomState>,
@@ -248,33 +317,19 @@ impl Work {
         self.attributes.clear();
         self.peers.clear();
         self.primaries.clear();
-        self.begin_facts(chunk, table, context);
+        self.facts = ChunkFacts::default();
+        self.has_priority_owner = false;
+        table.begin_chunk();
         for index in chunk.spans.range() {
             self.take_span(index, table, context, redactor);
         }
-        self.facts.priority = chunk.priority.unwrap_or(self.facts.priority);
+        self.take_chunk_values(chunk, table, context);
         self.root = find_root(self.spans.len(), |index| {
             (self.spans[index].span_id, self.spans[index].parent_id)
         });
         self.mark_top_level(context.tracer.computed_top_level);
     }
 
-    /// Starts with what the body says of the chunk itself.
-    fn begin_facts(&mut self, chunk: &Chunk, table: &mut Table, context: &Context<'_>) {
-        let trace_id = u128::from(chunk.trace_id_high) << 64;
-        self.facts = ChunkFacts { trace_id, ..ChunkFacts::default() };
-        self.has_priority_owner = false;
-        self.chunk_attributes.clear();
-        for (key, value) in &context.body.pairs[chunk.attributes.range()] {
-            let pair = (table.intern(*key, context.source), table.intern(*value, context.source));
-            self.chunk_attributes.push(pair);
-        }
-    }
-
-    #[expect(
-        clippy::cast_sign_loss,
-        reason = "the agent takes a negative start as a huge unsigned one"
-    )]
     fn take_span(
         &mut self,
         index: usize,
@@ -288,10 +343,10 @@ impl Work {
             service: table.service(span.service, source, context.tracer.lang),
             name: table.name(span.name, source),
             kind: table.cut(span.kind, source, normalise::TYPE_BYTES_MAX),
-            span_kind: if context.body.form == Form::V05 {
-                SpanKind::Unspecified
-            } else {
-                SpanKind::Internal
+            span_kind: match context.body.form {
+                Form::V05 => SpanKind::Unspecified,
+                Form::V10 => SpanKind::of_number(span.span_kind),
+                _ => SpanKind::Internal,
             },
             span_id: span.span_id,
             parent_id: if span.parent_id == span.span_id { 0 } else { span.parent_id },
@@ -300,9 +355,10 @@ impl Work {
             events: span.events,
             ..Ready::default()
         };
-        (ready.start, ready.duration) = times(span.start as u64, span.duration, context.now_ns);
-        if !context.body.form.is_json() || self.spans.is_empty() {
-            self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        (ready.start, ready.duration) = times(span.start, span.duration, context.now_ns);
+        self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        if context.body.form == Form::V10 {
+            take_fields(span, &mut ready, table, source);
         }
         let (attributes, peers, primaries) =
             (self.attributes.len(), self.peers.len(), self.primaries.len());
@@ -320,6 +376,7 @@ impl Work {
                 self.take_attribute(position, attribute, &mut ready, table, context);
             }
         }
+        self.tag_by_fields(&ready, table, &context.rules.field_tags);
         ready.peers = Slice::new(peers, self.peers.len());
         ready.primaries = Slice::new(primaries, self.primaries.len());
         if context.rules.component_to_name && ready.component != 0 {
@@ -353,14 +410,15 @@ impl Work {
             Value::Number(number) => {
                 (table.key(position, attribute.key, source, false), ReadyValue::Number(number))
             }
-            Value::Bytes(text) => {
-                (table.key(position, attribute.key, source, false), ReadyValue::Bytes(text))
+            Value::Int(number) => {
+                (table.key(position, attribute.key, source, false), ReadyValue::Int(number))
             }
+            other => (table.key(position, attribute.key, source, false), ReadyValue::Other(other)),
         };
         if attribute.class.is_none() {
             self.attributes.push(value);
         } else if let Some(value) = self.note(attribute.class, value, ready, table, context)
-            && !(context.body.form.is_json() && attribute.class.meaning.has_field())
+            && !(context.body.form.is_rebuilt() && attribute.class.meaning.has_field())
         {
             self.attributes.push(value);
         }
@@ -385,27 +443,48 @@ impl Work {
                     ready.notes.base_service = (key, changed);
                 }
             }
-            ReadyValue::Number(number) => self.note_number(class.meaning, number, ready, table),
-            #[expect(clippy::cast_precision_loss, reason = "rules look at doubles")]
-            ReadyValue::Int(int) => self.note_number(class.meaning, int as f64, ready, table),
-            ReadyValue::Bytes(_) => {}
+            other => {
+                if class.meaning == Meaning::HttpStatus && !is_http_status(other, context) {
+                    return None;
+                }
+                self.note_number(class.meaning, other, ready, table);
+            }
         }
-        self.list(class, (key, value), ready);
+        self.list(class, (key, value), ready, table, context);
         Some((key, value))
     }
 
-    /// Puts an attribute on the lists that its key is on.
-    fn list(&mut self, class: Class, (key, value): (Ref, ReadyValue), ready: &mut Ready) {
-        if let ReadyValue::Text(text) = value {
-            if class.is_peer() {
-                self.peers.push((key, text));
-            }
-            if class.is_primary() {
-                self.primaries.push((key, text));
-            }
-        }
+    /// Puts an attribute on the lists that its key is on. Those that stand for a field of the span are there already.
+    fn list(
+        &mut self,
+        class: Class,
+        (key, value): (Ref, ReadyValue),
+        ready: &mut Ready,
+        table: &mut Table,
+        context: &Context<'_>,
+    ) {
         if class.span_tag > 0 {
             ready.span_tags |= 1 << (class.span_tag - 1);
+        }
+        let is_source = class.meaning == Meaning::ServiceSource;
+        if !(class.is_peer() || class.is_primary() || is_source) || class.meaning.has_field() {
+            return;
+        }
+        let text = match value {
+            ReadyValue::Text(text) => text,
+            other => {
+                let text = value_text(other.in_body(), context.body, context.source);
+                table.strings.intern(text.as_bytes())
+            }
+        };
+        if class.is_peer() {
+            self.peers.push((key, text));
+        }
+        if class.is_primary() {
+            self.primaries.push((key, text));
+        }
+        if is_source {
+            ready.notes.service_source = text;
         }
     }
 
@@ -417,7 +496,7 @@ impl Work {
         table: &mut Table,
         context: &Context<'_>,
     ) -> Option<Ref> {
-        let is_json = context.body.form.is_json();
+        let is_rebuilt = context.body.form.is_rebuilt();
         match meaning {
             Meaning::Env => ready.env = table.derive(Derived::Env, text),
             Meaning::Version => ready.version = text,
@@ -425,19 +504,20 @@ impl Work {
             Meaning::SpanKind => {
                 ready.span_kind = SpanKind::parse(table.strings.bytes(text));
             }
-            Meaning::Origin if !is_json || self.facts.origin == 0 => self.facts.origin = text,
+            Meaning::Origin if !is_rebuilt || self.facts.origin == 0 => self.facts.origin = text,
             Meaning::TraceIdHigh => {
-                if let Some(high) = unsigned(table.strings.get(text), 16) {
+                if let Some(high) = hex(table.strings.get(text)) {
                     self.facts.trace_id =
                         u128::from(high) << 64 | self.facts.trace_id & u128::from(u64::MAX);
                 }
             }
-            Meaning::DecisionMaker if !is_json || self.facts.sampling_mechanism.is_none() => {
-                let mechanism = table.strings.get(text);
-                let mechanism = mechanism.strip_prefix('-').unwrap_or(mechanism);
-                // What is no number leaves what was said before.
-                let mechanism = unsigned(mechanism, 10).and_then(|number| number.try_into().ok());
-                self.facts.sampling_mechanism = mechanism.or(self.facts.sampling_mechanism);
+            Meaning::DecisionMaker if !is_rebuilt => {
+                let named = mechanism(table.strings.get(text), None);
+                self.facts.sampling_mechanism = named.or(self.facts.sampling_mechanism);
+            }
+            Meaning::DecisionMaker if self.facts.sampling_mechanism.is_none() => {
+                let named = mechanism(table.strings.get(text), Some(u32::MAX));
+                self.facts.sampling_mechanism = named.filter(|mechanism| *mechanism != 0);
             }
             Meaning::HttpStatus => {
                 ready.notes.status_code = table.derive(Derived::StatusCode, text);
@@ -456,12 +536,11 @@ impl Work {
             Meaning::PeerService | Meaning::BaseService => {
                 return Some(table.derive(Derived::PeerService, text));
             }
-            Meaning::ServiceSource => ready.notes.service_source = text,
             Meaning::ErrorMessage => ready.notes.error_message = text,
             Meaning::ErrorType => ready.notes.error_type = text,
             _ if meaning.is_number() => {
                 if let Ok(number) = table.strings.get(text).parse() {
-                    self.note_number(meaning, number, ready, table);
+                    self.note_number(meaning, ReadyValue::Number(number), ready, table);
                 }
             }
             _ => {}
@@ -469,14 +548,37 @@ impl Work {
         Some(text)
     }
 
+    /// Looks at a value that is no string.
     #[expect(clippy::float_cmp, reason = "flags are written as exactly 1")]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "as casts saturate, like the agent's"
-    )]
-    fn note_number(&mut self, meaning: Meaning, number: f64, ready: &mut Ready, table: &mut Table) {
+    #[expect(clippy::cast_possible_truncation, reason = "as casts saturate, like the agent's")]
+    fn note_number(
+        &mut self,
+        meaning: Meaning,
+        value: ReadyValue,
+        ready: &mut Ready,
+        table: &mut Table,
+    ) {
         let notes = &mut ready.notes;
+        let whole = value.whole();
+        match meaning {
+            Meaning::HttpStatus => notes.status_code = status_code(whole),
+            Meaning::HttpResponseStatus if notes.status_code == 0 => {
+                notes.status_code = status_code(whole);
+            }
+            Meaning::GrpcStatus
+            | Meaning::GrpcCode
+            | Meaning::RpcGrpcStatusCode
+            | Meaning::GrpcStatusCode
+            | Meaning::RpcResponseStatusCode => {
+                if let Some(whole) = whole {
+                    let text = table.strings.intern(whole.to_string().as_bytes());
+                    note_grpc(ready, meaning, text);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let Some(number) = value.number() else { return };
         match meaning {
             Meaning::Priority if !self.has_priority_owner || ready.parent_id == 0 => {
                 self.facts.priority = number as i32;
@@ -490,18 +592,6 @@ impl Work {
             Meaning::PreSampleRate => notes.pre_sample_rate = Some(number),
             Meaning::AgentSampleRate | Meaning::RuleSampleRate | Meaning::PrioritySampleRate => {
                 notes.has_rate = true
-            }
-            Meaning::HttpStatus => notes.status_code = number as u32,
-            Meaning::HttpResponseStatus if notes.status_code == 0 => {
-                notes.status_code = number as u32
-            }
-            Meaning::GrpcStatus
-            | Meaning::GrpcCode
-            | Meaning::RpcGrpcStatusCode
-            | Meaning::GrpcStatusCode
-            | Meaning::RpcResponseStatusCode => {
-                let text = table.strings.intern((number as i64).to_string().as_bytes());
-                note_grpc(ready, meaning, text);
             }
             _ => {}
         }
@@ -566,9 +656,19 @@ fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> boo
     later.iter().any(|other| other.key.of(source) == key)
 }
 
-/// A number without a sign.
-fn unsigned(text: &str, radix: u32) -> Option<u64> {
-    u64::from_str_radix(text, radix).ok().filter(|_| !text.starts_with('+'))
+/// Whether a value that is no string is an HTTP status: its text must be one.
+fn is_http_status(value: ReadyValue, context: &Context<'_>) -> bool {
+    match value {
+        ReadyValue::Other(Value::Bytes(text)) => {
+            normalise::is_valid_status_code(&as_text(text.of(context.source)))
+        }
+        _ => value.whole().is_some_and(|whole| (100..600).contains(&whole)),
+    }
+}
+
+/// The status code of a number, 0 where it can't be one.
+fn status_code(whole: Option<i64>) -> u32 {
+    whole.and_then(|whole| u32::try_from(whole).ok()).unwrap_or(0)
 }
 
 /// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].
@@ -580,10 +680,11 @@ fn note_grpc(ready: &mut Ready, key: Meaning, text: Ref) {
     }
 }
 
-/// Start and duration as they are sent: no negative duration, no end beyond 64 bits, no start before 2000.
-fn times(start: u64, duration: i64, now_ns: u64) -> (u64, u64) {
-    let mut duration = u64::try_from(duration).unwrap_or(0);
-    if start.wrapping_add(duration) > i64::MAX.cast_unsigned() {
+/// Start and duration as they are sent: no end beyond 63 bits, which no negative duration has, and no start before 2000. The agent counts in
+/// unsigned numbers that wrap, so a negative start is a late one.
+fn times(start: i64, duration: i64, now_ns: u64) -> (u64, u64) {
+    let (start, mut duration) = (start.cast_unsigned(), duration.cast_unsigned());
+    if duration > i64::MAX.cast_unsigned().wrapping_sub(start) {
         duration = 0;
     }
     let start =

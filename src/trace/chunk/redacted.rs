@@ -9,6 +9,7 @@ use crate::trace::normalise;
 use crate::trace::redact::{Redactor, Scalar, SpanType, Verdict};
 use crate::trace::strings::Ref;
 use crate::trace::table::{Table, as_text};
+use crate::trace::value_text::value_text;
 
 /// The tag that names the database, which some modes of SQL read.
 const DATABASE: &[u8] = b"db.type";
@@ -46,10 +47,13 @@ impl Work {
             Value::Number(number) => redactor
                 .number(kind, class, &name, number, &database)
                 .map(|scalar| ready_value(table, &scalar)),
-            Value::Bytes(text) => {
-                let text_of = as_text(text.of(source));
-                match redactor.bytes(kind, class, &name, &text_of, &database) {
-                    Some(Scalar::Text(same)) if same == text_of => Some(ReadyValue::Bytes(text)),
+            other => {
+                let text = value_text(other, context.body, source);
+                match redactor.bytes(kind, class, &name, &text, &database) {
+                    Some(Scalar::Text(same)) if same == text => Some(match other {
+                        Value::Int(int) => ReadyValue::Int(int),
+                        other => ReadyValue::Other(other),
+                    }),
                     changed => changed.map(|scalar| ready_value(table, &scalar)),
                 }
             }
@@ -64,8 +68,8 @@ impl Work {
         }
         let Some(value) = changed else { return };
         if is_field {
-            if !context.body.form.is_json() {
-                self.list(class, (key, value), ready);
+            if !context.body.form.is_rebuilt() {
+                self.list(class, (key, value), ready, table, context);
                 self.attributes.push((key, value));
             }
         } else if let Some(value) = self.note(class, (key, value), ready, table, context) {
@@ -133,7 +137,7 @@ impl Work {
             let found = attributes.iter().rfind(|attribute| attribute.class.meaning == meaning)?;
             match found.value {
                 Value::Text(text) => Some(as_text(text.of(context.source))),
-                Value::Number(_) | Value::Bytes(_) => None,
+                _ => None,
             }
         };
         for (key, meaning) in [

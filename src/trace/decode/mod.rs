@@ -6,9 +6,13 @@
 mod error;
 mod json;
 mod msgpack;
+mod numbered;
 pub mod otlp;
+mod strict;
 mod v04;
 mod v05;
+mod v07;
+mod v10;
 
 pub use self::error::Error;
 
@@ -31,7 +35,9 @@ pub enum ApiVersion {
     V04,
     /// `/v0.5/traces`: a string table first, msgpack only.
     V05,
-    /// `/v1.0/traces`. Only the v0.4 arrays that one tracer sends there are understood.
+    /// `/v0.7/traces`: a payload with its own values around the chunks, msgpack only.
+    V07,
+    /// `/v1.0/traces`: a payload whose strings are written where they come first, msgpack only. One tracer sends v0.4 arrays there.
     V10,
 }
 
@@ -49,22 +55,27 @@ pub enum Form {
     V05,
     /// OTLP, through v0.4.
     Otlp,
+    /// msgpack with values of the payload and of chunks around v0.4 spans.
+    V07,
+    /// msgpack with a string table that grows while it is read, and with numbers for names of fields.
+    V10,
 }
 
 impl Form {
-    /// Whether it was JSON.
-    pub fn is_json(self) -> bool {
-        matches!(self, Self::V01Json | Self::V04Json)
+    /// Whether the agent first reads it into its older structures and then converts those: it is JSON or v0.7. Some rules differ then.
+    pub fn is_rebuilt(self) -> bool {
+        matches!(self, Self::V01Json | Self::V04Json | Self::V07)
     }
 
-    /// The marker that the agent puts on each span (of v0.5, on the body's first span alone; of OTLP, on none).
-    pub fn marker(self) -> &'static str {
+    /// The marker that the agent puts on each span that it converts (of v0.5, on the body's first span alone; of OTLP, on none).
+    pub fn marker(self) -> Option<&'static str> {
         match self {
-            Self::V01Json => "v01-json",
-            Self::V04Json => "v04-json",
-            Self::V04 => "v04",
-            Self::V05 => "v05",
-            Self::Otlp => "",
+            Self::V01Json => Some("v01-json"),
+            Self::V04Json => Some("v04-json"),
+            Self::V04 => Some("v04"),
+            Self::V05 => Some("v05"),
+            Self::V07 => Some("v07-pb"),
+            Self::V10 | Self::Otlp => None,
         }
     }
 }
@@ -97,8 +108,9 @@ pub fn decode(
         (ApiVersion::V01, _) => json::decode(bytes, Form::V01Json, keys, body),
         (ApiVersion::V02, _) => json::decode(bytes, Form::V04Json, keys, body),
         (ApiVersion::V05, _) => v05::decode(bytes, keys, body),
-        (ApiVersion::V10, _) if !is_array(bytes) => Err(Box::new(Error::UnsupportedForm)),
-        (ApiVersion::V10, _) => v04_or_v05(bytes, keys, body),
+        (ApiVersion::V07, _) => v07::decode(bytes, keys, body),
+        (ApiVersion::V10, _) if is_array(bytes) => v04_or_v05(bytes, keys, body),
+        (ApiVersion::V10, _) => v10::decode(bytes, keys, body),
         (ApiVersion::V03 | ApiVersion::V04, Media::Msgpack) => v04_or_v05(bytes, keys, body),
         // A msgpack array can't be the start of a JSON text, so the header need not be right.
         (ApiVersion::V03 | ApiVersion::V04, _) if is_array(bytes) => v04_or_v05(bytes, keys, body),

@@ -48,8 +48,14 @@ impl<'a> Cursor<'a> {
         self.bytes.len() - self.at
     }
 
+    /// The whole text.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The first byte of the next value.
     #[inline(always)]
-    fn peek(&self) -> Fallible<u8> {
+    pub(super) fn peek(&self) -> Fallible<u8> {
         match self.bytes.get(self.at) {
             Some(marker) => Ok(*marker),
             None => Err(truncated()),
@@ -86,12 +92,12 @@ impl<'a> Cursor<'a> {
     }
 
     #[cold]
-    fn kind(&self, wanted: &'static str, marker: u8) -> Box<Error> {
+    pub(super) fn kind(&self, wanted: &'static str, marker: u8) -> Box<Error> {
         Box::new(Error::Kind { wanted, marker, at: self.at })
     }
 
     #[cold]
-    fn range(&self, wanted: &'static str) -> Box<Error> {
+    pub(super) fn range(&self, wanted: &'static str) -> Box<Error> {
         Box::new(Error::Range { wanted, at: self.at })
     }
 
@@ -233,7 +239,7 @@ impl<'a> Cursor<'a> {
 
     /// Any integer as 64 bits; a negative one in two's complement, nil as 0.
     #[inline]
-    fn integer(&mut self, wanted: &'static str) -> Fallible<Integer> {
+    pub(super) fn integer(&mut self, wanted: &'static str) -> Fallible<Integer> {
         let marker = self.peek()?;
         let value = match marker {
             0x00..=0x7f => {
@@ -263,13 +269,35 @@ impl<'a> Cursor<'a> {
 
     /// The 8 bytes of a value that is written with this marker, if that is what comes next: how tracers write nearly all ids, times and metrics.
     #[inline(always)]
-    fn word(&mut self, marker: u8) -> Option<u64> {
+    pub(super) fn word(&mut self, marker: u8) -> Option<u64> {
         let &[first, ref word @ ..] = self.bytes.get(self.at..)?.first_chunk::<9>()?;
         if first != marker {
             return None;
         }
         self.at += 9;
         Some(u64::from_be_bytes(*word))
+    }
+
+    /// A number that is one byte, if that is what comes next.
+    #[inline(always)]
+    pub(super) fn tiny(&mut self) -> Option<u8> {
+        let number = *self.bytes.get(self.at)?;
+        if number > 0x7f {
+            return None;
+        }
+        self.at += 1;
+        Some(number)
+    }
+
+    /// A number of two bytes after its marker, if that is what comes next: how most strings are named where there is a table of them.
+    #[inline(always)]
+    pub(super) fn two_byte_unsigned(&mut self) -> Option<u16> {
+        let &[marker, high, low] = self.bytes.get(self.at..)?.first_chunk::<3>()?;
+        if marker != 0xcd {
+            return None;
+        }
+        self.at += 3;
+        Some(u16::from_be_bytes([high, low]))
     }
 
     /// A 64-bit id: any integer, negative ones in two's complement.
@@ -389,7 +417,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn float_if_next(&mut self) -> Fallible<Option<f64>> {
+    pub(super) fn float_if_next(&mut self) -> Fallible<Option<f64>> {
         Ok(match self.peek()? {
             0xcb => Some(f64::from_bits(self.u64()?)),
             0xca => Some(f64::from(f32::from_be_bytes(self.after_marker()?))),
@@ -413,14 +441,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// The index of a v0.5 string.
-    #[inline]
+    #[inline(always)]
     pub(super) fn index(&mut self, strings: usize) -> Fallible<usize> {
+        let index = match self.tiny() {
+            Some(index) => usize::from(index),
+            None => match self.two_byte_unsigned() {
+                Some(index) => usize::from(index),
+                None => return self.other_index(strings),
+            },
+        };
+        if index < strings { Ok(index) } else { Err(no_such_string(index as u64, strings)) }
+    }
+
+    #[inline(never)]
+    fn other_index(&mut self, strings: usize) -> Fallible<usize> {
         let index = match self.integer("a string index")? {
             Integer::Unsigned(n) => n,
             Integer::Signed(n) => u64::try_from(n).map_err(|_| self.range("a string index"))?,
         };
         let fitted = usize::try_from(index).ok().filter(|index| *index < strings);
-        fitted.ok_or_else(|| Box::new(Error::Index { index, strings }))
+        fitted.ok_or_else(|| no_such_string(index, strings))
     }
 
     /// Goes over one value of any kind.
@@ -473,7 +513,12 @@ fn truncated() -> Box<Error> {
     Box::new(Error::Truncated)
 }
 
-enum Integer {
+#[cold]
+fn no_such_string(index: u64, strings: usize) -> Box<Error> {
+    Box::new(Error::Index { index, strings })
+}
+
+pub(super) enum Integer {
     Unsigned(u64),
     Signed(i64),
 }

@@ -3,9 +3,7 @@
 use super::msgpack::{Cursor, Seen};
 use super::{Fallible, Form};
 use crate::trace::keys::{Class, Keys};
-use crate::trace::model::{
-    Attribute, Body, Chunk, Event, EventValue, Link, Slice, Span, Text, Value,
-};
+use crate::trace::model::{Attribute, Body, Chunk, Event, Link, Slice, Span, Text, Value};
 
 /// The fields of a span, in the order in which most tracers write them.
 const FIELDS: [&[u8]; 15] = [
@@ -34,25 +32,20 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
 /// Decodes a whole body that is said to have had another form, of which it is the transcription.
 pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     body.clear(form);
-    let mut decoder =
-        Decoder { cursor: Cursor::new(bytes), keys, order: Vec::new(), guesses: Vec::new() };
+    let mut decoder = Decoder::new(form, bytes, keys);
     for _ in 0..decoder.cursor.array()? {
-        let first = body.spans.len();
-        for _ in 0..decoder.cursor.array()? {
-            if !decoder.cursor.nil()? {
-                let span = decoder.span(body)?;
-                body.spans.push(span);
-            }
-        }
-        let spans = Slice::new(first, body.spans.len());
+        let spans = decoder.spans(body)?;
         body.chunks.push(Chunk { spans, ..Chunk::default() });
     }
     Ok(())
 }
 
-struct Decoder<'a> {
-    cursor: Cursor<'a>,
+/// Reads spans in the form of v0.4.
+pub(super) struct Decoder<'a> {
+    pub(super) cursor: Cursor<'a>,
     keys: &'a Keys,
+    /// Negative numbers are no error: so it is where the agent goes through its older structures.
+    errors_are_positive: bool,
     /// The field that stood at each position of an earlier span: tracers write all spans alike, so one comparison finds a field.
     order: Vec<(Seen, u8)>,
     /// The key that stood at each position among the attributes, for the same reason.
@@ -62,7 +55,29 @@ struct Decoder<'a> {
 /// Positions that are guessed: more than tracers write.
 const GUESSES_MAX: usize = 256;
 
-impl Decoder<'_> {
+impl<'a> Decoder<'a> {
+    pub(super) fn new(form: Form, bytes: &'a [u8], keys: &'a Keys) -> Self {
+        Self {
+            cursor: Cursor::new(bytes),
+            keys,
+            errors_are_positive: form.is_rebuilt(),
+            order: Vec::new(),
+            guesses: Vec::new(),
+        }
+    }
+
+    /// An array of spans. A nil among them is none.
+    pub(super) fn spans(&mut self, body: &mut Body) -> Fallible<Slice> {
+        let first = body.spans.len();
+        for _ in 0..self.cursor.array()? {
+            if !self.cursor.nil()? {
+                let span = self.span(body)?;
+                body.spans.push(span);
+            }
+        }
+        Ok(Slice::new(first, body.spans.len()))
+    }
+
     fn span(&mut self, body: &mut Body) -> Fallible<Span> {
         let mut span = Span::default();
         let first = body.attributes.len();
@@ -80,6 +95,7 @@ impl Decoder<'_> {
                 5 => span.parent_id = self.cursor.id()?,
                 6 => span.start = self.cursor.nanoseconds()?,
                 7 => span.duration = self.cursor.nanoseconds()?,
+                8 if self.errors_are_positive => span.error = self.cursor.i32()? > 0,
                 8 => span.error = self.cursor.flag()?,
                 9 => self.meta(body, first)?,
                 10 => self.metrics(body, first)?,
@@ -179,13 +195,13 @@ impl Decoder<'_> {
                 b"tracestate" => link.tracestate = self.cursor.text()?,
                 b"flags" => link.flags = self.cursor.flags()?,
                 b"attributes" => {
-                    let first = body.pairs.len();
+                    let first = body.entries.len();
                     let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
                     for _ in 0..entries {
-                        let pair = (self.cursor.text()?, self.cursor.text()?);
-                        body.pairs.push(pair);
+                        let entry = (self.cursor.text()?, Value::Text(self.cursor.text()?));
+                        body.entries.push(entry);
                     }
-                    link.attributes = Slice::new(first, body.pairs.len());
+                    link.attributes = Slice::new(first, body.entries.len());
                 }
                 _ => self.cursor.skip()?,
             }
@@ -212,14 +228,14 @@ impl Decoder<'_> {
                 b"time_unix_nano" => event.time = self.cursor.event_time()?,
                 b"name" => event.name = self.cursor.text()?,
                 b"attributes" => {
-                    let first = body.event_attributes.len();
+                    let first = body.entries.len();
                     let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
                     for _ in 0..entries {
                         let key = self.cursor.text()?;
                         let value = self.event_value(body, true)?;
-                        body.event_attributes.push((key, value));
+                        body.entries.push((key, value));
                     }
-                    event.attributes = Slice::new(first, body.event_attributes.len());
+                    event.attributes = Slice::new(first, body.entries.len());
                 }
                 _ => self.cursor.skip()?,
             }
@@ -228,9 +244,9 @@ impl Decoder<'_> {
     }
 
     /// A typed value: a map that says its type and has the value under that type's name. Arrays hold no arrays.
-    fn event_value(&mut self, body: &mut Body, may_be_array: bool) -> Fallible<EventValue> {
+    fn event_value(&mut self, body: &mut Body, may_be_array: bool) -> Fallible<Value> {
         if self.cursor.nil()? {
-            return Ok(EventValue::None);
+            return Ok(Value::None);
         }
         let (mut kind, mut text, mut flag, mut int, mut double) = (0, Text::EMPTY, false, 0, 0.0);
         let mut array = Slice::default();
@@ -247,17 +263,17 @@ impl Decoder<'_> {
             }
         }
         Ok(match kind {
-            0 => EventValue::Text(text),
-            1 => EventValue::Bool(flag),
-            2 => EventValue::Int(int),
-            3 => EventValue::Double(double),
-            4 if may_be_array => EventValue::Array(array),
-            _ => EventValue::None,
+            0 => Value::Text(text),
+            1 => Value::Bool(flag),
+            2 => Value::Int(int),
+            3 => Value::Number(double),
+            4 if may_be_array => Value::Array(array),
+            _ => Value::None,
         })
     }
 
     fn event_array(&mut self, body: &mut Body) -> Fallible<Slice> {
-        let first = body.array_values.len();
+        let first = body.values.len();
         if self.cursor.nil()? {
             return Ok(Slice::new(first, first));
         }
@@ -270,10 +286,10 @@ impl Decoder<'_> {
             let values = if self.cursor.nil()? { 0 } else { self.cursor.array()? };
             for _ in 0..values {
                 let value = self.event_value(body, false)?;
-                body.array_values.push(value);
+                body.values.push(value);
             }
         }
-        Ok(Slice::new(first, body.array_values.len()))
+        Ok(Slice::new(first, body.values.len()))
     }
 }
 

@@ -74,6 +74,8 @@ impl Redactor {
         let may_be_card = match attribute.value {
             Value::Text(text) | Value::Bytes(text) => cards::may_be_card(text.of(source)),
             Value::Number(number) => number.abs() >= CARD_MIN,
+            Value::Int(int) => int.unsigned_abs() >= CARD_MIN as u64,
+            Value::None | Value::Bool(_) | Value::Array(_) | Value::Map(_) => false,
         };
         kind.hides(class.hidden) || may_be_card && !class.is_exempt() || !self.rules.is_empty()
     }

@@ -31,7 +31,7 @@ pub use self::error::Error;
 
 use super::{Form, v04};
 use crate::trace::keys::Keys;
-use crate::trace::model::{Body, Slice, Text};
+use crate::trace::model::{Body, Slice, Text, Value};
 
 type Fallible<T> = Result<T, Error>;
 
@@ -129,11 +129,11 @@ pub fn open(payload: &mut Payload, keys: &Keys, body: &mut Body) -> Result<(), s
         source.extend_from_slice(text.as_bytes());
         Text::place(source.len() - text.len(), text.len())
     };
-    body.pairs.push((place(RATE_KEY), place(&payload.sampling_rate)));
-    let attributes = Slice::new(body.pairs.len() - 1, body.pairs.len());
+    body.entries.push((place(RATE_KEY), Value::Text(place(&payload.sampling_rate))));
+    let attributes = Slice::new(body.entries.len() - 1, body.entries.len());
     for (chunk, said) in body.chunks.iter_mut().zip(&payload.chunks) {
         chunk.priority = said.priority;
-        chunk.trace_id_high = said.trace_id_high;
+        chunk.trace_id = u128::from(said.trace_id_high) << 64;
         chunk.attributes = attributes;
     }
     body.transcoded = Some(source);
