@@ -1,9 +1,15 @@
 //! A chunk between decoding and encoding: its spans normalised, their strings turned into numbers, and what the rules found on the way.
 
+mod kind;
+mod ready_value;
 mod redacted;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+
+pub use kind::SpanKind;
+pub use ready_value::ReadyValue;
+use ready_value::{is_http_status, status_code};
 
 use crate::trace::Tracer;
 use crate::trace::chunk_values::{hex, mechanism, take_fields};
@@ -14,132 +20,11 @@ use crate::trace::model::{Attribute, Body, Chunk, Slice, Value};
 use crate::trace::normalise;
 use crate::trace::redact::{Redactor, SpanType};
 use crate::trace::strings::Ref;
-use crate::trace::table::{Derived, Table, as_text};
+use crate::trace::table::{Derived, Table};
 use crate::trace::value_text::value_text;
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: u64 = 946_684_800_000_000_000;
-
-/// The OpenTelemetry kind of a span, by its number in the payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SpanKind {
-    /// Nothing said (v0.5 and v1.0 only).
-    #[default]
-    Unspecified,
-    /// `internal`, and whatever is not one of the others.
-    Internal,
-    /// `server`.
-    Server,
-    /// `client`.
-    Client,
-    /// `producer`.
-    Producer,
-    /// `consumer`.
-    Consumer,
-    /// A number that stands for no kind, as it came (v1.0 only).
-    Other(i32),
-}
-
-impl SpanKind {
-    /// Of the text of `span.kind`.
-    pub fn parse(text: &[u8]) -> Self {
-        match text {
-            b"server" => Self::Server,
-            b"client" => Self::Client,
-            b"producer" => Self::Producer,
-            b"consumer" => Self::Consumer,
-            _ => Self::Internal,
-        }
-    }
-
-    /// Of its number in the payload.
-    pub fn of_number(number: i32) -> Self {
-        match number {
-            0 => Self::Unspecified,
-            1 => Self::Internal,
-            2 => Self::Server,
-            3 => Self::Client,
-            4 => Self::Producer,
-            5 => Self::Consumer,
-            other => Self::Other(other),
-        }
-    }
-
-    /// Its number in the payload.
-    pub fn number(self) -> i32 {
-        match self {
-            Self::Unspecified => 0,
-            Self::Internal => 1,
-            Self::Server => 2,
-            Self::Client => 3,
-            Self::Producer => 4,
-            Self::Consumer => 5,
-            Self::Other(number) => number,
-        }
-    }
-
-    /// The kind as stats name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unspecified | Self::Other(_) => "unknown",
-            Self::Internal => "internal",
-            Self::Server => "server",
-            Self::Client => "client",
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        }
-    }
-}
-
-/// The value of an attribute that is ready to be encoded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ReadyValue {
-    /// A string of the table.
-    Text(Ref),
-    /// A double.
-    Number(f64),
-    /// An integer.
-    Int(i64),
-    /// A boolean, bytes, an array or a map, as the body has it.
-    Other(Value),
-}
-
-impl ReadyValue {
-    /// The value as a number; a boolean is 0 or 1.
-    #[expect(clippy::cast_precision_loss, reason = "rules look at small numbers")]
-    fn number(self) -> Option<f64> {
-        match self {
-            Self::Number(number) => Some(number),
-            Self::Int(int) => Some(int as f64),
-            Self::Other(Value::Bool(flag)) => Some(f64::from(u8::from(flag))),
-            Self::Text(_) | Self::Other(_) => None,
-        }
-    }
-
-    /// The value as an integer, where it is a number without a fraction.
-    #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
-    fn whole(self) -> Option<i64> {
-        // 2^63 is the first double that does not fit.
-        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-        match self {
-            Self::Int(int) => Some(int),
-            Self::Number(number) if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number) => {
-                Some(number as i64)
-            }
-            _ => None,
-        }
-    }
-
-    /// The value as the body has it, where it is no string.
-    fn in_body(self) -> Value {
-        match self {
-            Self::Text(_) => Value::None,
-            Self::Number(number) => Value::Number(number),
-            Self::Int(int) => Value::Int(int),
-            Self::Other(other) => other,
-        }
-    }
-}
 
 /// What rules found among a span's attributes. Numbers of strings are 0 where there is none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -654,21 +539,6 @@ pub fn is_rejected(chunk: &Chunk, body: &Body) -> bool {
 fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> bool {
     let key = attribute.key.of(source);
     later.iter().any(|other| other.key.of(source) == key)
-}
-
-/// Whether a value that is no string is an HTTP status: its text must be one.
-fn is_http_status(value: ReadyValue, context: &Context<'_>) -> bool {
-    match value {
-        ReadyValue::Other(Value::Bytes(text)) => {
-            normalise::is_valid_status_code(&as_text(text.of(context.source)))
-        }
-        _ => value.whole().is_some_and(|whole| (100..600).contains(&whole)),
-    }
-}
-
-/// The status code of a number, 0 where it can't be one.
-fn status_code(whole: Option<i64>) -> u32 {
-    whole.and_then(|whole| u32::try_from(whole).ok()).unwrap_or(0)
 }
 
 /// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].
