@@ -12,6 +12,7 @@
 
 mod architecture;
 mod docker;
+mod hidden;
 mod init_exit_codes;
 mod init_first_instant;
 mod init_gvisor;
