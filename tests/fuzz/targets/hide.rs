@@ -146,9 +146,10 @@ pub(super) fn url(data: &[u8]) {
     {
         let settings = settings::Url { remove_query_string, remove_paths_with_digits };
         let hide = |text: &str, out: &mut String| url::obfuscate(text, &settings, out);
-        // With the agent, too, the `?` of a hidden segment (or of what it takes for one) is where the query string starts the next time, and a
-        // zone whose name had to be escaped is none.
-        if remove_paths_with_digits || text.contains("REDACTED") || text.contains("%25") {
+        // With the agent, too, the `?` of a hidden segment (or of what it takes for one) is where the query string starts the next time, a zone
+        // whose name had to be escaped is none, and a path of `//` behind no host is an empty host.
+        let is_read_anew = ["REDACTED", "%25", "@//"].iter().any(|piece| text.contains(piece));
+        if remove_paths_with_digits || is_read_anew {
             result(&text, hide);
         } else {
             stays(&text, hide);
