@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use crate::trace::keys::Meaning;
-use crate::trace::model::{Body, Value};
+use crate::trace::model::{Attribute, Body, Value};
 use crate::trace::normalise;
+use crate::trace::same::same;
 use crate::trace::table::as_text;
 
 /// What a body's spans say of its payload. Of several values the last counts; in JSON the first of the last chunk that has one. Process
@@ -34,21 +35,11 @@ impl<'a> BodyFacts<'a> {
         for chunk in &body.chunks {
             // The fields that a JSON chunk has named already.
             let mut named = Vec::new();
-            let spans = &body.spans[chunk.spans.range()];
-            for attribute in spans.iter().flat_map(|span| &body.attributes[span.attributes.range()])
-            {
-                let meaning = attribute.class.meaning;
-                let Some(field) = facts.field(meaning) else { continue };
-                let Value::Text(text) = attribute.value else { continue };
-                let bytes = text.of(source);
-                if bytes.is_empty() || named.contains(&meaning) {
-                    continue;
-                }
-                if body.form.is_json() {
-                    named.push(meaning);
-                }
-                if field.as_bytes() != bytes {
-                    *field = as_text(bytes);
+            for span in &body.spans[chunk.spans.range()] {
+                for attribute in &body.attributes[span.attributes.range()] {
+                    if is_of_payload(attribute.class.meaning) {
+                        facts.take(attribute, source, body.form.is_json().then_some(&mut named));
+                    }
                 }
             }
         }
@@ -59,6 +50,29 @@ impl<'a> BodyFacts<'a> {
         facts.process_tags = of_first(Meaning::ProcessTags);
         facts.otlp_export = of_first(Meaning::OtlpExport);
         facts
+    }
+
+    /// Takes in what an attribute says. `named` are the fields that keep what they have.
+    fn take(&mut self, attribute: &Attribute, source: &'a [u8], named: Option<&mut Vec<Meaning>>) {
+        let (meaning, Value::Text(text)) = (attribute.class.meaning, attribute.value) else {
+            return;
+        };
+        let bytes = text.of(source);
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(named) = named {
+            if named.contains(&meaning) {
+                return;
+            }
+            named.push(meaning);
+        }
+        // Nearly always all spans say the same.
+        if let Some(field) = self.field(meaning)
+            && !same(field.as_bytes(), bytes)
+        {
+            *field = as_text(bytes);
+        }
     }
 
     /// The field that a key of this meaning is for.
@@ -72,6 +86,18 @@ impl<'a> BodyFacts<'a> {
             _ => None,
         }
     }
+}
+
+/// Whether payloads have a field for keys of this meaning: one look at a bit for most attributes.
+fn is_of_payload(meaning: Meaning) -> bool {
+    matches!(
+        meaning,
+        Meaning::Env
+            | Meaning::Hostname
+            | Meaning::Version
+            | Meaning::GitCommitSha
+            | Meaning::ApmMode
+    )
 }
 
 fn of_first_span<'a>(body: &Body, source: &'a [u8], meaning: Meaning) -> Option<Cow<'a, str>> {
