@@ -12,6 +12,7 @@
 
 mod architecture;
 mod docker;
+mod hidden;
 mod init_exit_codes;
 mod init_first_instant;
 mod init_gvisor;
@@ -35,8 +36,10 @@ mod real_node;
 mod real_otlp;
 mod real_python;
 mod redaction;
+mod reference;
 mod relay;
 mod sampling;
 mod settings;
+mod sketches;
 mod support;
 mod view;

@@ -405,9 +405,10 @@ impl Work {
                 self.facts.sampling_mechanism = named.filter(|mechanism| *mechanism != 0);
             }
             Meaning::HttpStatus => {
-                ready.notes.status_code = table.derive(Derived::StatusCode, text);
-                if ready.notes.status_code == 0 {
-                    return None;
+                // One that is not valid is dropped, and then the other key is all that counts.
+                match table.derive(Derived::StatusCode, text) {
+                    0 => return None,
+                    code => ready.notes.status_code = code,
                 }
             }
             Meaning::HttpResponseStatus if ready.notes.status_code == 0 => {
