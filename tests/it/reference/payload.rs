@@ -96,7 +96,9 @@ fn chunk(spans: &[Span], form: Form, request: &Request, is_first: bool) -> Chunk
     mark_top_level(&mut sent, request.computed_top_level);
     let is_json = form == Form::Json;
     let trace_id = if is_json { spans.first() } else { spans.last() };
-    let mut high = spans.iter().filter_map(|span| meta(span, "_dd.p.tid")).filter_map(|text| {
+    // A JSON chunk is rebuilt from its first span.
+    let naming = if is_json { spans.get(..1).unwrap_or_default() } else { spans };
+    let mut high = naming.iter().filter_map(|span| meta(span, "_dd.p.tid")).filter_map(|text| {
         let is_hex = !text.is_empty() && text.chars().all(|digit| digit.is_ascii_hexdigit());
         is_hex.then(|| u64::from_str_radix(&text, 16).unwrap())
     });
@@ -109,7 +111,10 @@ fn chunk(spans: &[Span], form: Form, request: &Request, is_first: bool) -> Chunk
     let mut mechanisms =
         spans.iter().filter_map(|span| meta(span, "_dd.p.dm")).filter_map(|text| {
             let text = text.strip_prefix('-').map(str::to_owned).unwrap_or(text);
-            text.chars().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+            let is_number = !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit());
+            // Of JSON, one that is too large is the largest, and 0 says nothing.
+            let large = is_json.then_some(u32::MAX);
+            is_number.then(|| text.parse().ok().or(large)).flatten().filter(|n| !is_json || *n > 0)
         });
     Chunk {
         trace_id,
@@ -177,8 +182,9 @@ fn span(own: &Span, form: Form, request: &Request) -> decoded::Span {
 
 fn times(own: &Span, now_ns: u64) -> (u64, u64) {
     let start = own.start.cast_unsigned();
-    let mut duration = own.duration.max(0).cast_unsigned();
-    if start.wrapping_add(duration) > u64::MAX / 2 {
+    let mut duration = own.duration.cast_unsigned();
+    // In unsigned numbers that wrap: a negative start leaves much room, a negative duration needs more than there is.
+    if duration > (u64::MAX / 2).wrapping_sub(start) {
         duration = 0;
     }
     let is_before_2000 = start < 946_684_800_000_000_000;
