@@ -9,81 +9,14 @@ use crate::trace::decode::Form;
 use crate::trace::keys::{Class, FieldTag, Meaning};
 use crate::trace::model::{Attribute, Body, Chunk, Slice, Value};
 use crate::trace::normalise;
+use crate::trace::ready_values::Attributes;
+pub use crate::trace::span_kind::SpanKind;
 use crate::trace::strings::Ref;
 use crate::trace::table::{Derived, Table, as_text};
-use crate::trace::value_text::value_text;
+use crate::trace::value::value_text;
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: u64 = 946_684_800_000_000_000;
-
-/// The OpenTelemetry kind of a span, by its number in the payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SpanKind {
-    /// Nothing said (v0.5 and v1.0 only).
-    #[default]
-    Unspecified,
-    /// `internal`, and whatever is not one of the others.
-    Internal,
-    /// `server`.
-    Server,
-    /// `client`.
-    Client,
-    /// `producer`.
-    Producer,
-    /// `consumer`.
-    Consumer,
-    /// A number that stands for no kind, as it came (v1.0 only).
-    Other(i32),
-}
-
-impl SpanKind {
-    fn parse(text: &[u8]) -> Self {
-        match text {
-            b"server" => Self::Server,
-            b"client" => Self::Client,
-            b"producer" => Self::Producer,
-            b"consumer" => Self::Consumer,
-            _ => Self::Internal,
-        }
-    }
-
-    fn of_number(number: i32) -> Self {
-        match number {
-            0 => Self::Unspecified,
-            1 => Self::Internal,
-            2 => Self::Server,
-            3 => Self::Client,
-            4 => Self::Producer,
-            5 => Self::Consumer,
-            other => Self::Other(other),
-        }
-    }
-
-    /// Its number in the payload.
-    pub fn number(self) -> i32 {
-        match self {
-            Self::Unspecified => 0,
-            Self::Internal => 1,
-            Self::Server => 2,
-            Self::Client => 3,
-            Self::Producer => 4,
-            Self::Consumer => 5,
-            Self::Other(number) => number,
-        }
-    }
-
-    /// The kind as stats name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unspecified | Self::Other(_) => "unknown",
-            Self::Internal => "internal",
-            Self::Server => "server",
-            Self::Client => "client",
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        }
-    }
-}
 
 /// The value of an attribute that is ready to be encoded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,45 +27,8 @@ pub enum ReadyValue {
     Number(f64),
     /// An integer.
     Int(i64),
-    /// A boolean, bytes, an array or a map, as the body has it.
-    Other(Value),
-}
-
-impl ReadyValue {
-    /// The value as a number; a boolean is 0 or 1.
-    #[expect(clippy::cast_precision_loss, reason = "rules look at small numbers")]
-    fn number(self) -> Option<f64> {
-        match self {
-            Self::Number(number) => Some(number),
-            Self::Int(int) => Some(int as f64),
-            Self::Other(Value::Bool(flag)) => Some(f64::from(u8::from(flag))),
-            Self::Text(_) | Self::Other(_) => None,
-        }
-    }
-
-    /// The value as an integer, where it is a number without a fraction.
-    #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
-    fn whole(self) -> Option<i64> {
-        // 2^63 is the first double that does not fit.
-        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-        match self {
-            Self::Int(int) => Some(int),
-            Self::Number(number) if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number) => {
-                Some(number as i64)
-            }
-            _ => None,
-        }
-    }
-
-    /// The value as the body has it, where it is no string.
-    fn in_body(self) -> Value {
-        match self {
-            Self::Text(_) => Value::None,
-            Self::Number(number) => Value::Number(number),
-            Self::Int(int) => Value::Int(int),
-            Self::Other(other) => other,
-        }
-    }
+    /// A boolean, bytes, an array or a map: that of an attribute of the body, by its place in [`Body::attributes`].
+    Other(usize),
 }
 
 /// What rules found among a span's attributes. Numbers of strings are 0 where there is none.
@@ -270,6 +166,8 @@ pub struct Work {
     pub chunk_attributes: Slice,
     /// The root's index in `spans`.
     pub root: usize,
+    noted: Vec<(usize, usize)>,
+    dropped: Vec<usize>,
     services_by_span: HashMap<u64, Ref, RandomState>,
     has_priority_owner: bool,
 }
@@ -335,14 +233,15 @@ impl Work {
         let (attributes, peers, primaries) =
             (self.attributes.len(), self.peers.len(), self.primaries.len());
         let of_body = &context.body.attributes[span.attributes.range()];
-        for (position, attribute) in of_body.iter().enumerate() {
-            if attribute.key.len() > normalise::META_KEY_BYTES_MAX
-                && is_replaced(attribute, &of_body[position + 1..], source)
-            {
-                continue;
-            }
-            self.take_attribute(position, attribute, &mut ready, table, context);
-        }
+        let mut all = Attributes {
+            of_span: of_body,
+            first: span.attributes.range().start,
+            source,
+            ready: &mut self.attributes,
+            noted: &mut self.noted,
+        };
+        all.take(table);
+        self.note_all(of_body, &mut ready, table, context);
         ready.attributes = Slice::new(attributes, self.attributes.len());
         self.tag_by_fields(&ready, table, &context.rules.field_tags);
         ready.peers = Slice::new(peers, self.peers.len());
@@ -359,78 +258,84 @@ impl Work {
         self.spans.push(ready);
     }
 
-    #[inline]
-    fn take_attribute(
+    /// Looks at those of a span's attributes that some rule looks for.
+    fn note_all(
         &mut self,
-        position: usize,
-        attribute: &Attribute,
+        of_span: &[Attribute],
         ready: &mut Ready,
         table: &mut Table,
         context: &Context<'_>,
     ) {
-        let source = context.source;
-        let value = match attribute.value {
-            Value::Text(text) => {
-                let (key, value) = table.text_attribute(position, attribute.key, text, source);
-                (key, ReadyValue::Text(value))
+        let is_rebuilt = context.body.form.is_rebuilt();
+        for number in 0..self.noted.len() {
+            let (at, position) = self.noted[number];
+            let attribute = &of_span[position];
+            let is_kept = self.note(attribute, at, ready, table, context);
+            if !is_kept || is_rebuilt && attribute.class.meaning.has_field() {
+                self.dropped.push(at);
             }
-            Value::Number(number) => {
-                (table.key(position, attribute.key, source, false), ReadyValue::Number(number))
-            }
-            Value::Int(number) => {
-                (table.key(position, attribute.key, source, false), ReadyValue::Int(number))
-            }
-            other => (table.key(position, attribute.key, source, false), ReadyValue::Other(other)),
-        };
-        if attribute.class.is_none() {
-            self.attributes.push(value);
-        } else if let Some(value) = self.note(attribute.class, value, ready, table, context)
-            && !(context.body.form.is_rebuilt() && attribute.class.meaning.has_field())
-        {
-            self.attributes.push(value);
+        }
+        // From the last on, so that what moves into the gap is not to be dropped itself.
+        while let Some(at) = self.dropped.pop() {
+            self.attributes.swap_remove(at);
         }
     }
 
-    /// Looks at an attribute that some rule looks for; gives it back as it is to be sent, or nothing where it is dropped.
+    /// Looks at the attribute at a place among those of the chunk, which some rule looks for, and changes it where the rule says so: whether
+    /// it is to be sent.
     fn note(
         &mut self,
-        class: Class,
-        (key, mut value): (Ref, ReadyValue),
+        attribute: &Attribute,
+        at: usize,
         ready: &mut Ready,
         table: &mut Table,
         context: &Context<'_>,
-    ) -> Option<(Ref, ReadyValue)> {
-        match value {
-            ReadyValue::Text(text) => {
-                let changed = self.note_text(class.meaning, text, ready, table, context)?;
-                value = ReadyValue::Text(changed);
-                if class.meaning == Meaning::BaseService {
-                    ready.notes.base_service = (key, changed);
-                }
-                self.tag(class, key, changed);
+    ) -> bool {
+        let class = attribute.class;
+        let (key, value) = self.attributes[at];
+        if let ReadyValue::Text(text) = value {
+            let changed = self.note_text(class.meaning, text, ready, table, context);
+            let Some(changed) = changed else { return false };
+            if changed != text {
+                self.attributes[at].1 = ReadyValue::Text(changed);
             }
-            other => {
-                if class.meaning == Meaning::HttpStatus && !is_http_status(other, context) {
-                    return None;
-                }
-                self.note_number(class.meaning, other, ready, table);
-                let is_text = class.is_peer()
-                    || class.is_primary()
-                    || class.meaning == Meaning::ServiceSource;
-                if is_text {
-                    let text = value_text(other.in_body(), context.body, context.source);
-                    let text = table.strings.intern(text.as_bytes());
-                    self.tag(class, key, text);
-                    if class.meaning == Meaning::ServiceSource {
-                        ready.notes.service_source = text;
-                    }
-                }
+            if class.meaning == Meaning::BaseService {
+                ready.notes.base_service = (key, changed);
             }
+            self.tag(class, key, changed);
+        } else {
+            if class.meaning == Meaning::HttpStatus
+                && !is_http_status(attribute.value, context.source)
+            {
+                return false;
+            }
+            self.note_number(class.meaning, attribute.value, ready, table);
+            self.note_as_text(class, (key, attribute.value), ready, table, context);
         }
         if class.span_tag > 0 {
             ready.span_tags |= 1 << (class.span_tag - 1);
         }
-        Some((key, value))
+        true
+    }
+
+    /// Looks at a value that is no string where a rule reads it as its text.
+    fn note_as_text(
+        &mut self,
+        class: Class,
+        (key, value): (Ref, Value),
+        ready: &mut Ready,
+        table: &mut Table,
+        context: &Context<'_>,
+    ) {
+        let is_source = class.meaning == Meaning::ServiceSource;
+        if is_source || class.is_peer() || class.is_primary() {
+            let text = value_text(value, context.body, context.source);
+            let text = table.strings.intern(text.as_bytes());
+            self.tag(class, key, text);
+            if is_source {
+                ready.notes.service_source = text;
+            }
+        }
     }
 
     /// Keeps a tag that stats are grouped by.
@@ -501,49 +406,47 @@ impl Work {
     }
 
     /// Looks at a value that is no string.
-    #[expect(clippy::float_cmp, reason = "flags are written as exactly 1")]
     #[expect(clippy::cast_possible_truncation, reason = "as casts saturate, like the agent's")]
     fn note_number(
         &mut self,
         meaning: Meaning,
-        value: ReadyValue,
+        value: Value,
         ready: &mut Ready,
         table: &mut Table,
     ) {
         let notes = &mut ready.notes;
-        let whole = value.whole();
+        let is_one = || value.number() == Some(1.0);
         match meaning {
-            Meaning::HttpStatus => notes.status_code = status_code(whole),
+            Meaning::Priority if !self.has_priority_owner || ready.parent_id == 0 => {
+                if let Some(number) = value.number() {
+                    self.facts.priority = number as i32;
+                    self.has_priority_owner |= ready.parent_id == 0;
+                }
+            }
+            Meaning::TopLevel => notes.is_top_level = is_one(),
+            Meaning::ClientTopLevel => notes.is_client_top_level = is_one(),
+            Meaning::Measured => notes.is_measured = is_one(),
+            Meaning::PartialVersion => {
+                notes.is_partial = value.number().is_some_and(|number| number >= 0.0);
+            }
+            Meaning::SampleRate => notes.sample_rate = value.number(),
+            Meaning::PreSampleRate => notes.pre_sample_rate = value.number(),
+            Meaning::AgentSampleRate | Meaning::RuleSampleRate | Meaning::PrioritySampleRate => {
+                notes.has_rate |= value.number().is_some();
+            }
+            Meaning::HttpStatus => notes.status_code = status_code(value),
             Meaning::HttpResponseStatus if notes.status_code == 0 => {
-                notes.status_code = status_code(whole);
+                notes.status_code = status_code(value);
             }
             Meaning::GrpcStatus
             | Meaning::GrpcCode
             | Meaning::RpcGrpcStatusCode
             | Meaning::GrpcStatusCode
             | Meaning::RpcResponseStatusCode => {
-                if let Some(whole) = whole {
+                if let Some(whole) = value.whole() {
                     let text = table.strings.intern(whole.to_string().as_bytes());
                     note_grpc(ready, meaning, text);
                 }
-                return;
-            }
-            _ => {}
-        }
-        let Some(number) = value.number() else { return };
-        match meaning {
-            Meaning::Priority if !self.has_priority_owner || ready.parent_id == 0 => {
-                self.facts.priority = number as i32;
-                self.has_priority_owner |= ready.parent_id == 0;
-            }
-            Meaning::TopLevel => notes.is_top_level = number == 1.0,
-            Meaning::ClientTopLevel => notes.is_client_top_level = number == 1.0,
-            Meaning::Measured => notes.is_measured = number == 1.0,
-            Meaning::PartialVersion => notes.is_partial = number >= 0.0,
-            Meaning::SampleRate => notes.sample_rate = Some(number),
-            Meaning::PreSampleRate => notes.pre_sample_rate = Some(number),
-            Meaning::AgentSampleRate | Meaning::RuleSampleRate | Meaning::PrioritySampleRate => {
-                notes.has_rate = true
             }
             _ => {}
         }
@@ -602,25 +505,17 @@ pub fn is_rejected(chunk: &Chunk, body: &Body) -> bool {
     spans.is_empty() || spans.iter().any(|span| span.span_id == 0)
 }
 
-/// Of two attributes with one key the later counts, and whoever reads the payload sees to that; but not where the first one's key is cut.
-fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> bool {
-    let key = attribute.key.of(source);
-    later.iter().any(|other| other.key.of(source) == key)
-}
-
 /// Whether a value that is no string is an HTTP status: its text must be one.
-fn is_http_status(value: ReadyValue, context: &Context<'_>) -> bool {
+fn is_http_status(value: Value, source: &[u8]) -> bool {
     match value {
-        ReadyValue::Other(Value::Bytes(text)) => {
-            normalise::is_valid_status_code(&as_text(text.of(context.source)))
-        }
+        Value::Bytes(text) => normalise::is_valid_status_code(&as_text(text.of(source))),
         _ => value.whole().is_some_and(|whole| (100..600).contains(&whole)),
     }
 }
 
 /// The status code of a number, 0 where it can't be one.
-fn status_code(whole: Option<i64>) -> u32 {
-    whole.and_then(|whole| u32::try_from(whole).ok()).unwrap_or(0)
+fn status_code(value: Value) -> u32 {
+    value.whole().and_then(|whole| u32::try_from(whole).ok()).unwrap_or(0)
 }
 
 /// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].

@@ -6,7 +6,7 @@ use crate::trace::decode::Form;
 use crate::trace::model::{Body, Event, Link, Slice, Value};
 use crate::trace::strings::Ref;
 use crate::trace::table::Table;
-use crate::trace::value_text::value_text;
+use crate::trace::value::value_text;
 use crate::trace::{normalise, wire};
 
 /// What is added to a chunk's spans on their way out.
@@ -42,8 +42,8 @@ pub fn chunk(
     for (index, ready) in work.spans.iter().enumerate() {
         let root = if index == work.root { additions.root } else { &[] };
         let marker = additions.marker.as_ref().filter(|_| index < additions.marks);
-        let own = work.attributes[ready.attributes.range()].iter();
-        encoder.span(ready, own.chain(marker).chain(root), additions);
+        let own = &work.attributes[ready.attributes.range()];
+        encoder.span(ready, own, marker.into_iter().chain(root), additions);
     }
     wire::bytes(out, 0x32, &trace_id.to_be_bytes());
     wire::number(out, 0x38, u64::from(sampling_mechanism.unwrap_or(0)));
@@ -73,13 +73,13 @@ impl Encoder<'_> {
     fn span<'b>(
         &mut self,
         ready: &Ready,
-        attributes: impl Iterator<Item = &'b (Ref, ReadyValue)> + Clone,
+        own: &'b [(Ref, ReadyValue)],
+        more: impl Iterator<Item = &'b (Ref, ReadyValue)> + Clone,
         additions: &Additions<'_>,
     ) {
         let field = wire::open(self.out, 0x22);
         let added = additions.root.len() + additions.lacking.len() + 2;
-        let entries = ready.attributes.range().len() + added;
-        let mut room = wire::Room::open(self.out, SPAN_BYTES + entries * ENTRY_BYTES);
+        let mut room = wire::Room::open(self.out, SPAN_BYTES + added * ENTRY_BYTES_MAX);
         room.number(0x08, ready.service);
         room.number(0x10, ready.name);
         room.number(0x18, ready.resource);
@@ -88,23 +88,23 @@ impl Encoder<'_> {
         room.fixed(0x31, ready.start);
         room.long(0x38, ready.duration);
         room.number(0x40, u32::from(ready.error));
-        let mut others = 0;
-        for (key, value) in attributes.clone() {
-            others += usize::from(!entry(&mut room, *key, *value));
+        let mut has_others = entries_of(&mut room, own);
+        for pair in more.clone() {
+            has_others |= entries_of(&mut room, std::slice::from_ref(pair));
         }
         if ready.add_top_level {
-            number_entry(&mut room, additions.top_level, 1.0);
+            room.put_all(number_entry(additions.top_level, 1.0));
         }
         for (bit, (key, value)) in additions.lacking.iter().enumerate() {
             if ready.span_tags & 1 << bit == 0 {
-                text_entry(&mut room, ATTRIBUTE, *key, *value);
+                room.put_all(text_entry(ATTRIBUTE, *key, *value));
             }
         }
         room.close();
-        if others > 0 {
-            for (key, value) in attributes {
-                if let ReadyValue::Other(other) = value {
-                    self.entry(ATTRIBUTE, *key, *other);
+        if has_others {
+            for (key, value) in own.iter().chain(more) {
+                if let ReadyValue::Other(place) = value {
+                    self.entry(ATTRIBUTE, *key, self.body.attributes[*place].value);
                 }
             }
         }
@@ -142,8 +142,8 @@ impl Encoder<'_> {
             if is_name {
                 let name = value_text(value, self.body, self.source);
                 let name = self.table.strings.intern(normalise::name(&name).as_bytes());
-                let mut room = wire::Room::open(self.out, ENTRY_BYTES);
-                text_entry(&mut room, 0x1a, key, name);
+                let mut room = wire::Room::open(self.out, ENTRY_BYTES_MAX);
+                room.put_all(text_entry(0x1a, key, name));
                 room.close();
             } else {
                 self.entry(0x1a, key, value);
@@ -228,55 +228,63 @@ const ATTRIBUTE: u8 = 0x4a;
 /// Bytes of the fields of a span before its attributes, at the most.
 const SPAN_BYTES: usize = 80;
 
-/// Bytes of an attribute with a string or a number as its value, at the most; and what a last word may write over.
-const ENTRY_BYTES: usize = 20;
+/// Bytes of an attribute with a string or a number as its value, at the most.
+const ENTRY_BYTES_MAX: usize = 24;
 
-/// Appends an attribute, but not one whose value is of the rarer kinds: then it says no.
-#[inline(always)]
-fn entry(room: &mut wire::Room<'_>, key: Ref, value: ReadyValue) -> bool {
-    match value {
-        ReadyValue::Text(text) => text_entry(room, ATTRIBUTE, key, text),
-        ReadyValue::Number(number) => number_entry(room, key, number),
-        ReadyValue::Int(int) => int_entry(room, key, int),
-        ReadyValue::Other(_) => return false,
+/// Appends attributes, but not those whose values are of the rarer kinds: whether there are such.
+#[inline(never)]
+fn entries_of(room: &mut wire::Room<'_>, attributes: &[(Ref, ReadyValue)]) -> bool {
+    let mut has_others = false;
+    // What is filled in is small and of a known size, so that it is all in registers.
+    let mut words = room.words(attributes.len() * ENTRY_BYTES_MAX);
+    for (key, value) in attributes {
+        if let ReadyValue::Text(text) = value {
+            words.put_all(text_entry(ATTRIBUTE, *key, *text));
+        } else if let ReadyValue::Number(number) = value {
+            words.put_all(number_entry(*key, *number));
+        } else if let ReadyValue::Int(int) = value {
+            int_entry(&mut words, *key, *int);
+        } else {
+            has_others = true;
+        }
     }
-    true
+    words.close();
+    has_others
 }
 
-/// A map entry whose value is a string. It is always shorter than 128 bytes, so its lengths are one byte each.
+/// A map entry whose value is a string, as words. It is always shorter than 128 bytes, so its lengths are one byte each.
 #[inline(always)]
-pub(super) fn text_entry(room: &mut wire::Room<'_>, tag: u8, key: Ref, text: Ref) {
+pub(super) fn text_entry(tag: u8, key: Ref, text: Ref) -> [(u64, usize); 2] {
     let (key, key_bytes) = wire::varint_word(key);
     let (text, text_bytes) = wire::varint_word(text);
-    let len = (key_bytes + text_bytes + 4) as u64;
-    room.put(u64::from(tag) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
-    let len = (text_bytes + 1) as u64;
-    room.put(0x12 | len << 8 | 0x08 << 16 | text << 24, 3 + text_bytes);
+    let (len, value_len) = ((key_bytes + text_bytes + 4) as u64, (text_bytes + 1) as u64);
+    [
+        (u64::from(tag) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes),
+        (0x12 | value_len << 8 | 0x08 << 16 | text << 24, 3 + text_bytes),
+    ]
 }
 
-/// A map entry whose value is a double.
+/// A map entry whose value is a double, as words.
 #[inline(always)]
-fn number_entry(room: &mut wire::Room<'_>, key: Ref, number: f64) {
+fn number_entry(key: Ref, number: f64) -> [(u64, usize); 3] {
     let (key, key_bytes) = wire::varint_word(key);
     let len = (key_bytes + 12) as u64;
-    room.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
-    room.put(0x19_0912, 3);
-    room.put(number.to_bits(), 8);
+    [
+        (u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes),
+        (0x19_0912, 3),
+        (number.to_bits(), 8),
+    ]
 }
 
 /// A map entry whose value is an integer.
 #[inline]
-fn int_entry(room: &mut wire::Room<'_>, key: Ref, int: i64) {
+fn int_entry(words: &mut wire::Words<'_>, key: Ref, int: i64) {
     let (key, key_bytes) = wire::varint_word(key);
     let int = int.cast_unsigned();
     let int_bytes = wire::varint_len(int);
-    let len = (key_bytes + int_bytes + 4) as u64;
-    room.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
-    room.put(0x12 | (int_bytes as u64 + 1) << 8, 2);
-    if int == 0 {
-        // A part of a oneof, which is written even where it is 0.
-        room.put(0x20, 2);
-    } else {
-        room.long(0x20, int);
-    }
+    let (len, value_len) = ((key_bytes + int_bytes + 4) as u64, (int_bytes + 1) as u64);
+    words.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
+    // A part of a oneof, which is written even where it is 0.
+    words.put(0x12 | value_len << 8 | 0x20 << 16, 3);
+    words.varint(int, int_bytes);
 }

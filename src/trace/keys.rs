@@ -3,6 +3,8 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use crate::trace::normalise::META_KEY_BYTES_MAX;
+
 /// The meaning of a key that some rule looks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Meaning {
@@ -80,6 +82,14 @@ pub enum Meaning {
 }
 
 impl Meaning {
+    /// Whether the payload takes its value from spans (spec: trace-agent 2.6).
+    fn is_of_payload(self) -> bool {
+        matches!(
+            self,
+            Self::Env | Self::Version | Self::Hostname | Self::GitCommitSha | Self::ApmMode
+        )
+    }
+
     /// Whether the payload has a field of its own for the value. In JSON bodies the agent sends it in that field alone.
     pub fn has_field(self) -> bool {
         matches!(self, Self::Env | Self::Version | Self::Component | Self::SpanKind)
@@ -93,7 +103,7 @@ impl Meaning {
 pub struct Class {
     /// What rules look for.
     pub meaning: Meaning,
-    /// Bits: a peer tag, a primary tag.
+    /// Bits: a peer tag, a primary tag, a value of the payload, longer than keys may be.
     lists: u8,
     /// One more than the index of the span tag of this key that the user set, 0 for none.
     pub span_tag: u8,
@@ -101,6 +111,8 @@ pub struct Class {
 
 const PEER: u8 = 1;
 const PRIMARY: u8 = 2;
+const PAYLOAD: u8 = 4;
+const LONG: u8 = 8;
 
 impl Class {
     /// Whether nothing looks for the key.
@@ -113,6 +125,18 @@ impl Class {
     #[inline(always)]
     pub fn is_peer(self) -> bool {
         self.lists & PEER != 0
+    }
+
+    /// Whether it is longer than the key of a text attribute may be.
+    #[inline(always)]
+    pub fn is_long(self) -> bool {
+        self.lists & LONG != 0
+    }
+
+    /// Whether the payload takes a value of this key from spans.
+    #[inline(always)]
+    pub fn is_of_payload(self) -> bool {
+        self.lists & PAYLOAD != 0
     }
 
     /// Whether it is one of the tags that stats are grouped by at the user's wish.
@@ -200,7 +224,9 @@ impl Keys {
     ) -> Self {
         let mut classes: HashMap<Box<[u8]>, Class, RandomState> = HashMap::default();
         for (key, meaning) in MEANINGS {
-            classes.entry(key.as_bytes().into()).or_default().meaning = meaning;
+            let lists = if meaning.is_of_payload() { PAYLOAD } else { 0 };
+            let class = Class { meaning, lists, span_tag: 0 };
+            classes.insert(key.as_bytes().into(), class);
         }
         for key in peer {
             classes.entry(key.as_bytes().into()).or_default().lists |= PEER;
@@ -224,7 +250,11 @@ impl Keys {
 
     /// The class of `key`.
     pub fn class(&self, key: &[u8]) -> Class {
-        self.classes.get(key).copied().unwrap_or_default()
+        let mut class = self.classes.get(key).copied().unwrap_or_default();
+        if key.len() > META_KEY_BYTES_MAX {
+            class.lists |= LONG;
+        }
+        class
     }
 }
 

@@ -15,12 +15,14 @@ pub mod keys;
 pub mod model;
 pub mod normalise;
 pub mod payload;
+mod ready_values;
 mod same;
 pub mod sample;
+mod span_kind;
 pub mod stats;
 pub mod strings;
 pub mod table;
-mod value_text;
+mod value;
 mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).

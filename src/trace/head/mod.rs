@@ -12,7 +12,7 @@ use crate::trace::model::{Body, Text, Value};
 use crate::trace::normalise;
 use crate::trace::payload::Head;
 use crate::trace::table::as_text;
-use crate::trace::value_text::value_text;
+use crate::trace::value::value_text;
 
 const GIT_COMMIT_SHA: &[u8] = b"_dd.git.commit.sha";
 const APM_MODE: &[u8] = b"_dd.apm_mode";
@@ -117,9 +117,9 @@ impl<'a> BodyFacts<'a> {
         for chunk in &body.chunks {
             // The fields that a chunk has named already, where the first counts.
             let mut named = Vec::new();
-            let spans = &body.spans[chunk.spans.range()];
-            for attribute in spans.iter().flat_map(|span| &body.attributes[span.attributes.range()])
-            {
+            let spans = body.spans[chunk.spans.range()].iter();
+            let attributes = spans.flat_map(|span| &body.attributes[span.attributes.range()]);
+            for attribute in attributes.filter(|attribute| attribute.class.is_of_payload()) {
                 let meaning = attribute.class.meaning;
                 let Some(field) = facts.field(meaning) else { continue };
                 let Value::Text(text) = attribute.value else { continue };
@@ -155,7 +155,6 @@ impl<'a> BodyFacts<'a> {
     }
 
     /// The field that a key of this meaning is for.
-    #[inline(always)]
     fn field(&mut self, meaning: Meaning) -> Option<&mut Cow<'a, str>> {
         match meaning {
             Meaning::Env => Some(&mut self.env),

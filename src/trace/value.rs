@@ -1,9 +1,36 @@
-//! Values as text, in the agent's spelling: how a rule that looks for a string reads a value of another kind.
+//! How rules read a value of another kind than the one that they look for.
 
 use std::fmt::Write;
 
 use crate::trace::model::{Body, Value};
 use crate::trace::table::as_text;
+
+impl Value {
+    /// The value as a number; a boolean is 0 or 1.
+    #[expect(clippy::cast_precision_loss, reason = "rules look at small numbers")]
+    pub(super) fn number(self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Int(int) => Some(int as f64),
+            Self::Bool(flag) => Some(f64::from(u8::from(flag))),
+            _ => None,
+        }
+    }
+
+    /// The value as an integer, where it is a number without a fraction.
+    #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
+    pub(super) fn whole(self) -> Option<i64> {
+        // 2^63 is the first double that does not fit.
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        match self {
+            Self::Int(int) => Some(int),
+            Self::Number(number) if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number) => {
+                Some(number as i64)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// The text of a value of `body`, whose places refer to `source`. Doubles have no exponent, arrays are `[a,b]` and maps `{k=v,k=v}`.
 pub(super) fn value_text(value: Value, body: &Body, source: &[u8]) -> String {
