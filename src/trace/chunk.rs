@@ -397,6 +397,10 @@ impl Work {
             Meaning::PeerService | Meaning::BaseService => {
                 return Some(table.derive(Derived::PeerService, text));
             }
+            Meaning::TopLevel | Meaning::ClientTopLevel | Meaning::Measured | Meaning::PartialVersion | Meaning::SampleRate | Meaning::PreSampleRate | Meaning::AgentSampleRate | Meaning::RuleSampleRate | Meaning::PrioritySampleRate => {
+                let number = table.strings.get(text).parse::<f64>().ok();
+                self.note_number(meaning, number.map_or(Value::None, Value::Number), ready, table);
+            }
             Meaning::ServiceSource => ready.notes.service_source = text,
             Meaning::ErrorMessage => ready.notes.error_message = text,
             Meaning::ErrorType => ready.notes.error_type = text,

@@ -73,8 +73,8 @@ impl Encoder<'_> {
     fn span<'b>(
         &mut self,
         ready: &Ready,
-        own: &'b [(Ref, ReadyValue)],
-        more: impl Iterator<Item = &'b (Ref, ReadyValue)> + Clone,
+        own: &[(Ref, ReadyValue)],
+        more: impl Iterator<Item = &'b (Ref, ReadyValue)>,
         additions: &Additions<'_>,
     ) {
         let field = wire::open(self.out, 0x22);
@@ -88,9 +88,14 @@ impl Encoder<'_> {
         room.fixed(0x31, ready.start);
         room.long(0x38, ready.duration);
         room.number(0x40, u32::from(ready.error));
-        let mut has_others = entries_of(&mut room, own);
-        for pair in more.clone() {
-            has_others |= entries_of(&mut room, std::slice::from_ref(pair));
+        if entries_of(&mut room, own) {
+            // Before what is added: of two entries with one key the last counts.
+            room.close();
+            self.others(own);
+            room = wire::Room::open(self.out, added * ENTRY_BYTES_MAX);
+        }
+        for pair in more {
+            entries_of(&mut room, std::slice::from_ref(pair));
         }
         if ready.add_top_level {
             room.put_all(number_entry(additions.top_level, 1.0));
@@ -101,13 +106,6 @@ impl Encoder<'_> {
             }
         }
         room.close();
-        if has_others {
-            for (key, value) in own.iter().chain(more) {
-                if let ReadyValue::Other(place) = value {
-                    self.entry(ATTRIBUTE, *key, self.body.attributes[*place].value);
-                }
-            }
-        }
         wire::number(self.out, 0x50, u64::from(ready.kind));
         for index in ready.links.range() {
             self.link(&self.body.links[index]);
@@ -124,6 +122,16 @@ impl Encoder<'_> {
             wire::varint(self.out, i64::from(kind).cast_unsigned());
         }
         wire::close(self.out, field);
+    }
+
+    /// The attributes whose values are of the rarer kinds.
+    #[cold]
+    fn others(&mut self, attributes: &[(Ref, ReadyValue)]) {
+        for (key, value) in attributes {
+            if let ReadyValue::Other(place) = value {
+                self.entry(ATTRIBUTE, *key, self.body.attributes[*place].value);
+            }
+        }
     }
 
     fn link(&mut self, link: &Link) {

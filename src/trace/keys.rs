@@ -3,7 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::trace::normalise::META_KEY_BYTES_MAX;
+use crate::trace::normalise::is_long_key;
 
 /// The meaning of a key that some rule looks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -251,7 +251,7 @@ impl Keys {
     /// The class of `key`.
     pub fn class(&self, key: &[u8]) -> Class {
         let mut class = self.classes.get(key).copied().unwrap_or_default();
-        if key.len() > META_KEY_BYTES_MAX {
+        if is_long_key(key) {
             class.lists |= LONG;
         }
         class
