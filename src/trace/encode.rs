@@ -46,9 +46,9 @@ pub fn chunk(
     let field = wire::open(out, 0x5a);
     wire::number(out, 0x08, i64::from(priority).cast_unsigned());
     wire::number(out, 0x10, u64::from(origin));
-    let mut room = wire::Room::open(out, additions.chunk.len() * ENTRY_BYTES);
+    let mut room = wire::Room::open(out, additions.chunk.len() * ENTRY_BYTES_MAX);
     for (key, text) in additions.chunk {
-        text_entry(&mut room, 0x1a, *key, *text);
+        room.put_all(text_entry(0x1a, *key, *text));
     }
     room.close();
     Encoder { rules, out, table, body, source }.entries(0x1a, work.chunk_attributes);
@@ -95,8 +95,8 @@ impl Encoder<'_> {
         additions: &Additions<'_>,
     ) {
         let field = wire::open(self.out, 0x22);
-        let entries = attributes.len() + additions.single.len() + additions.lacking.len() + 2;
-        let mut room = wire::Room::open(self.out, SPAN_BYTES + entries * ENTRY_BYTES);
+        let more = additions.single.len() + additions.lacking.len() + 2;
+        let mut room = wire::Room::open(self.out, SPAN_BYTES + more * ENTRY_BYTES_MAX);
         room.number(0x08, ready.service);
         room.number(0x10, ready.name);
         room.number(0x18, ready.resource);
@@ -105,29 +105,24 @@ impl Encoder<'_> {
         room.fixed(0x31, ready.start);
         room.long(0x38, ready.duration);
         room.number(0x40, u32::from(ready.error));
-        let mut others = 0;
-        for (key, value) in attributes {
-            others += usize::from(!entry(&mut room, *key, *value));
+        if entries_of(&mut room, attributes) {
+            // Before what is added: of two entries with one key the last counts.
+            room.close();
+            self.others(attributes);
+            room = wire::Room::open(self.out, more * ENTRY_BYTES_MAX);
         }
-        for (key, value) in added {
-            entry(&mut room, *key, *value);
+        for pair in added {
+            entries_of(&mut room, std::slice::from_ref(pair));
         }
         if ready.add_top_level {
-            number_entry(&mut room, additions.top_level, 1.0);
+            room.put_all(number_entry(additions.top_level, 1.0));
         }
         for (bit, (key, value)) in additions.lacking.iter().enumerate() {
             if ready.span_tags & 1 << bit == 0 {
-                text_entry(&mut room, ATTRIBUTE, *key, *value);
+                room.put_all(text_entry(ATTRIBUTE, *key, *value));
             }
         }
         room.close();
-        if others > 0 {
-            for (key, value) in attributes {
-                if let ReadyValue::Other(other) = value {
-                    self.entry(ATTRIBUTE, *key, *other);
-                }
-            }
-        }
         wire::number(self.out, 0x50, u64::from(ready.kind));
         for index in ready.links.range() {
             self.link(&self.body.links[index]);
@@ -146,6 +141,16 @@ impl Encoder<'_> {
         wire::close(self.out, field);
     }
 
+    /// The attributes whose values are of the rarer kinds.
+    #[cold]
+    fn others(&mut self, attributes: &[(Ref, ReadyValue)]) {
+        for (key, value) in attributes {
+            if let ReadyValue::Other(other) = value {
+                self.entry(ATTRIBUTE, *key, *other);
+            }
+        }
+    }
+
     fn link(&mut self, link: &Link) {
         let field = wire::open(self.out, 0x5a);
         if self.body.form == Form::V10 {
@@ -162,8 +167,8 @@ impl Encoder<'_> {
             if is_name {
                 let name = value_text(value, self.body, self.source);
                 let name = self.table.strings.intern(normalise::name(&name).as_bytes());
-                let mut room = wire::Room::open(self.out, ENTRY_BYTES);
-                text_entry(&mut room, 0x1a, key, name);
+                let mut room = wire::Room::open(self.out, ENTRY_BYTES_MAX);
+                room.put_all(text_entry(0x1a, key, name));
                 room.close();
             } else {
                 self.entry(0x1a, key, value);
@@ -216,8 +221,8 @@ impl Encoder<'_> {
             Some(Scalar::Text(same)) if *same == *text => self.entry(tag, key, value),
             Some(Scalar::Text(new)) => {
                 let new = self.table.strings.intern(new.as_bytes());
-                let mut room = wire::Room::open(self.out, ENTRY_BYTES);
-                text_entry(&mut room, tag, key, new);
+                let mut room = wire::Room::open(self.out, ENTRY_BYTES_MAX);
+                room.put_all(text_entry(tag, key, new));
                 room.close();
             }
             Some(Scalar::Int(int)) => self.entry(tag, key, Value::Int(int)),
@@ -273,55 +278,63 @@ const ATTRIBUTE: u8 = 0x4a;
 /// Bytes of the fields of a span before its attributes, at the most.
 const SPAN_BYTES: usize = 80;
 
-/// Bytes of an attribute with a string or a number as its value, at the most; and what a last word may write over.
-const ENTRY_BYTES: usize = 20;
+/// Bytes of an attribute with a string or a number as its value, at the most.
+const ENTRY_BYTES_MAX: usize = 24;
 
-/// Appends an attribute, but not one whose value is of the rarer kinds: then it says no.
-#[inline(always)]
-fn entry(room: &mut wire::Room<'_>, key: Ref, value: ReadyValue) -> bool {
-    match value {
-        ReadyValue::Text(text) => text_entry(room, ATTRIBUTE, key, text),
-        ReadyValue::Number(number) => number_entry(room, key, number),
-        ReadyValue::Int(int) => int_entry(room, key, int),
-        ReadyValue::Other(_) => return false,
+/// Appends attributes, but not those whose values are of the rarer kinds: whether there are such.
+#[inline(never)]
+fn entries_of(room: &mut wire::Room<'_>, attributes: &[(Ref, ReadyValue)]) -> bool {
+    let mut has_others = false;
+    // What is filled in is small and of a known size, so that it is all in registers.
+    let mut words = room.words(attributes.len() * ENTRY_BYTES_MAX);
+    for (key, value) in attributes {
+        if let ReadyValue::Text(text) = value {
+            words.put_all(text_entry(ATTRIBUTE, *key, *text));
+        } else if let ReadyValue::Number(number) = value {
+            words.put_all(number_entry(*key, *number));
+        } else if let ReadyValue::Int(int) = value {
+            int_entry(&mut words, *key, *int);
+        } else {
+            has_others = true;
+        }
     }
-    true
+    words.close();
+    has_others
 }
 
-/// A map entry whose value is a string. It is always shorter than 128 bytes, so its lengths are one byte each.
+/// A map entry whose value is a string, as words. It is always shorter than 128 bytes, so its lengths are one byte each.
 #[inline(always)]
-pub(super) fn text_entry(room: &mut wire::Room<'_>, tag: u8, key: Ref, text: Ref) {
+pub(super) fn text_entry(tag: u8, key: Ref, text: Ref) -> [(u64, usize); 2] {
     let (key, key_bytes) = wire::varint_word(key);
     let (text, text_bytes) = wire::varint_word(text);
-    let len = (key_bytes + text_bytes + 4) as u64;
-    room.put(u64::from(tag) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
-    let len = (text_bytes + 1) as u64;
-    room.put(0x12 | len << 8 | 0x08 << 16 | text << 24, 3 + text_bytes);
+    let (len, value_len) = ((key_bytes + text_bytes + 4) as u64, (text_bytes + 1) as u64);
+    [
+        (u64::from(tag) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes),
+        (0x12 | value_len << 8 | 0x08 << 16 | text << 24, 3 + text_bytes),
+    ]
 }
 
-/// A map entry whose value is a double.
+/// A map entry whose value is a double, as words.
 #[inline(always)]
-fn number_entry(room: &mut wire::Room<'_>, key: Ref, number: f64) {
+fn number_entry(key: Ref, number: f64) -> [(u64, usize); 3] {
     let (key, key_bytes) = wire::varint_word(key);
     let len = (key_bytes + 12) as u64;
-    room.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
-    room.put(0x19_0912, 3);
-    room.put(number.to_bits(), 8);
+    [
+        (u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes),
+        (0x19_0912, 3),
+        (number.to_bits(), 8),
+    ]
 }
 
 /// A map entry whose value is an integer.
 #[inline]
-fn int_entry(room: &mut wire::Room<'_>, key: Ref, int: i64) {
+fn int_entry(words: &mut wire::Words<'_>, key: Ref, int: i64) {
     let (key, key_bytes) = wire::varint_word(key);
     let int = int.cast_unsigned();
     let int_bytes = wire::varint_len(int);
-    let len = (key_bytes + int_bytes + 4) as u64;
-    room.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
-    room.put(0x12 | (int_bytes as u64 + 1) << 8, 2);
-    if int == 0 {
-        // A part of a oneof, which is written even where it is 0.
-        room.put(0x20, 2);
-    } else {
-        room.long(0x20, int);
-    }
+    let (len, value_len) = ((key_bytes + int_bytes + 4) as u64, (int_bytes + 1) as u64);
+    words.put(u64::from(ATTRIBUTE) | len << 8 | 0x08 << 16 | key << 24, 3 + key_bytes);
+    // A part of a oneof, which is written even where it is 0.
+    words.put(0x12 | value_len << 8 | 0x20 << 16, 3);
+    words.varint(int, int_bytes);
 }

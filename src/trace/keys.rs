@@ -3,6 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use crate::trace::normalise::is_long_key;
 use crate::trace::obfuscate::cards;
 
 /// The meaning of a key that some rule looks for.
@@ -92,6 +93,14 @@ pub enum Meaning {
 }
 
 impl Meaning {
+    /// Whether the payload takes its value from spans (spec: trace-agent 2.6).
+    fn is_of_payload(self) -> bool {
+        matches!(
+            self,
+            Self::Env | Self::Version | Self::Hostname | Self::GitCommitSha | Self::ApmMode
+        )
+    }
+
     /// Whether the payload has a field of its own for the value. In JSON bodies the agent sends it in that field alone.
     pub fn has_field(self) -> bool {
         matches!(self, Self::Env | Self::Version | Self::Component | Self::SpanKind)
@@ -160,7 +169,7 @@ const HIDDEN: [(&str, Hidden); 10] = [
 pub struct Class {
     /// What rules look for.
     pub meaning: Meaning,
-    /// Bits: a peer tag, a primary tag, never a card number.
+    /// Bits: a peer tag, a primary tag, never a card number, a value of the payload, longer than keys may be.
     lists: u8,
     /// What its values hold that is hidden.
     pub hidden: Hidden,
@@ -171,12 +180,26 @@ pub struct Class {
 const PEER: u8 = 1;
 const PRIMARY: u8 = 2;
 const EXEMPT: u8 = 4;
+const PAYLOAD: u8 = 8;
+const LONG: u8 = 16;
 
 impl Class {
     /// Whether nothing looks for the key.
     #[inline(always)]
     pub fn is_none(self) -> bool {
         self.meaning as u8 | self.lists & !EXEMPT | self.span_tag == 0
+    }
+
+    /// Whether it is longer than the key of a text attribute may be.
+    #[inline(always)]
+    pub fn is_long(self) -> bool {
+        self.lists & LONG != 0
+    }
+
+    /// Whether the payload takes a value of this key from spans.
+    #[inline(always)]
+    pub fn is_of_payload(self) -> bool {
+        self.lists & PAYLOAD != 0
     }
 
     /// Whether its values are never taken for card numbers.
@@ -204,7 +227,7 @@ impl Class {
     #[must_use]
     pub fn of_plain_attribute(self) -> Self {
         if self.meaning.has_field() {
-            Self { meaning: Meaning::None, lists: 0, ..self }
+            Self { meaning: Meaning::None, lists: self.lists & EXEMPT, ..self }
         } else {
             self
         }
@@ -281,7 +304,9 @@ impl Keys {
     ) -> Self {
         let mut classes: HashMap<Box<[u8]>, Class, RandomState> = HashMap::default();
         for (key, meaning) in MEANINGS {
-            classes.entry(key.as_bytes().into()).or_default().meaning = meaning;
+            let class = classes.entry(key.as_bytes().into()).or_default();
+            class.meaning = meaning;
+            class.lists |= if meaning.is_of_payload() { PAYLOAD } else { 0 };
         }
         for key in peer {
             classes.entry(key.as_bytes().into()).or_default().lists |= PEER;
@@ -326,6 +351,9 @@ impl Keys {
         let mut class = self.classes.get(key).copied().unwrap_or_default();
         if key.first() == Some(&b'_') {
             class.lists |= EXEMPT;
+        }
+        if is_long_key(key) {
+            class.lists |= LONG;
         }
         class
     }

@@ -2,42 +2,80 @@
 
 use std::ops::Range;
 
+use hashbrown::HashTable;
+
 use crate::trace::decode::Form;
 use crate::trace::keys::Class;
 
 /// As many bytes as are copied at once where most strings are shorter.
 pub type Window = [u8; 32];
 
-/// The place of a string in the bytes of its body. What it holds need not be UTF-8.
+/// A piece of a body's bytes. Unlike a [`Text`] it fits a register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Text {
+pub struct Piece {
     at: u32,
     len: u32,
-    number: u32,
 }
 
-impl Text {
-    /// The empty string.
-    pub const EMPTY: Self = Self { at: 0, len: 0, number: 0 };
+impl Piece {
+    /// The empty piece.
+    pub const EMPTY: Self = Self { at: 0, len: 0 };
 
-    /// The place of `len` bytes from `at` on. A body of 4 GiB or more has no places; bodies are bounded far below.
-    #[inline]
+    /// `len` bytes from `at` on. A body of 4 GiB or more has no places; bodies are bounded far below.
+    #[inline(always)]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "bodies are bounded by limits::BODY_BYTES_MAX"
     )]
-    pub fn place(at: usize, len: usize) -> Self {
-        Self { at: at as u32, len: len as u32, number: 0 }
+    pub fn new(at: usize, len: usize) -> Self {
+        Self { at: at as u32, len: len as u32 }
     }
 
-    /// The same place, as the string of this number in the body's table.
-    #[inline]
+    /// The bytes themselves, of those that it is a piece of.
+    #[inline(always)]
+    pub fn of(self, source: &[u8]) -> &[u8] {
+        source.get(self.at as usize..self.at as usize + self.len as usize).unwrap_or_default()
+    }
+
+    /// As the string of this number in the body's table.
+    #[inline(always)]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a table has fewer strings than its body has bytes"
     )]
-    pub fn numbered(self, number: usize) -> Self {
-        Self { number: number as u32, ..self }
+    pub fn numbered(self, number: usize) -> Text {
+        Text { number: number as u32, piece: self }
+    }
+}
+
+impl From<Piece> for Text {
+    #[inline(always)]
+    fn from(piece: Piece) -> Self {
+        piece.numbered(0)
+    }
+}
+
+/// The place of a string in the bytes of its body. What it holds need not be UTF-8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    number: u32,
+    piece: Piece,
+}
+
+impl Text {
+    /// The empty string.
+    pub const EMPTY: Self = Self { number: 0, piece: Piece::EMPTY };
+
+    /// The place of `len` bytes from `at` on, without a number.
+    #[inline]
+    pub fn place(at: usize, len: usize) -> Self {
+        Piece::new(at, len).into()
+    }
+
+    /// Where it starts: 0 only where it stands nowhere in the body.
+    #[inline(always)]
+    pub fn at(self) -> u32 {
+        self.piece.at
     }
 
     /// Its number in [`Body::strings`]. Where the body has no such table it means nothing.
@@ -49,25 +87,25 @@ impl Text {
     /// How many bytes it has.
     #[inline]
     pub fn len(self) -> usize {
-        self.len as usize
+        self.piece.len as usize
     }
 
     /// Whether there is nothing in it.
     #[inline]
     pub fn is_empty(self) -> bool {
-        self.len == 0
+        self.piece.len == 0
     }
 
     /// The string itself, of the bytes that it is a place in.
     #[inline(always)]
     pub fn of(self, source: &[u8]) -> &[u8] {
-        source.get(self.at as usize..self.at as usize + self.len as usize).unwrap_or_default()
+        self.piece.of(source)
     }
 
     /// The bytes from the string's first on, whatever follows it, where there are enough.
     #[inline(always)]
     pub fn window(self, source: &[u8]) -> Option<&Window> {
-        source.get(self.at as usize..)?.first_chunk()
+        source.get(self.piece.at as usize..)?.first_chunk()
     }
 }
 
@@ -237,8 +275,8 @@ pub struct Event {
 /// A string of a body's own table.
 #[derive(Clone, Copy, Debug)]
 pub struct TableString {
-    /// The string, which has its own number.
-    pub text: Text,
+    /// The string.
+    pub piece: Piece,
     /// What it means as a key, once somebody has asked.
     pub class: Option<Class>,
     /// One more than the place in [`Body::attributes`] where it was the key of an attribute for the last time; 0 for never.
@@ -270,6 +308,8 @@ pub struct Body {
     pub strings: Vec<TableString>,
     /// The hash of each string of the table, where decoding needed it.
     pub hashes: Vec<u64>,
+    /// The numbers of the table's strings, to be found by those hashes while the table grows.
+    pub numbers: HashTable<u32>,
     /// The bytes that places refer to where they are not those of the request: a JSON body is read through a msgpack one.
     pub transcoded: Option<Vec<u8>>,
 }
@@ -288,7 +328,15 @@ impl Body {
         clear(&mut self.values);
         clear(&mut self.strings);
         clear(&mut self.hashes);
+        self.numbers.clear();
+        self.numbers.shrink_to(KEPT_ELEMENTS_MAX, |_| 0);
         self.transcoded = None;
+    }
+
+    /// The string of a number, where the table has it.
+    #[inline(always)]
+    pub fn string(&self, number: usize) -> Option<Text> {
+        Some(self.strings.get(number)?.piece.numbered(number))
     }
 
     /// The bytes that places refer to, `request` being the body as it came.

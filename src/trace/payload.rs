@@ -148,7 +148,7 @@ impl Payload {
                 let key = self.table.strings.intern(key.as_bytes());
                 let value = self.table.strings.intern(value.as_bytes());
                 let mut room = wire::Room::open(&mut rest, 16);
-                encode::text_entry(&mut room, ATTRIBUTE, key, value);
+                room.put_all(encode::text_entry(ATTRIBUTE, key, value));
                 room.close();
             }
         }

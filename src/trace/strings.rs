@@ -62,6 +62,31 @@ const NEW_IN_A_ROW: u16 = 64;
 /// How many are then appended without a look before one is looked up again.
 const UNLOOKED_IN_A_ROW: u16 = 192;
 
+/// How often in a row strings at one place of spans were new.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habit {
+    new_in_a_row: u16,
+}
+
+impl Habit {
+    /// Nothing is known yet.
+    pub const NONE: Self = Self { new_in_a_row: 0 };
+
+    /// Whether the next string is not to be looked up.
+    #[inline]
+    fn skips(self) -> bool {
+        (NEW_IN_A_ROW..NEW_IN_A_ROW + UNLOOKED_IN_A_ROW).contains(&self.new_in_a_row)
+    }
+
+    /// After another string. A long row of strings that were not looked up ends with one that was, which decides whether it goes on.
+    #[inline]
+    fn then(self, is_new: bool) -> Self {
+        let row =
+            if self.skips() { self.new_in_a_row } else { self.new_in_a_row.min(NEW_IN_A_ROW - 1) };
+        Self { new_in_a_row: if is_new { row + 1 } else { 0 } }
+    }
+}
+
 /// What was seen at one place of spans, such as the value of one key: the string of the last span, and how often strings were new.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
@@ -69,7 +94,7 @@ pub struct Place {
     /// Where the last span's string is in the arena.
     at: u32,
     len: u32,
-    new_in_a_row: u16,
+    habit: Habit,
 }
 
 /// A position in the table to go back to.
@@ -179,24 +204,29 @@ impl Strings {
         if bytes.is_empty() {
             return 0;
         }
-        let is_new = if (NEW_IN_A_ROW..NEW_IN_A_ROW + UNLOOKED_IN_A_ROW)
-            .contains(&place.new_in_a_row)
-            && is_utf8(bytes)
-        {
-            place.last = self.append(bytes, text.window(source), NO_SLOT);
-            true
-        } else {
-            // After a long row of strings that were not looked up, one look decides whether it goes on.
-            place.new_in_a_row = place.new_in_a_row.min(NEW_IN_A_ROW - 1);
-            let hash = self.hasher.hash(bytes);
-            let (string, is_new) = self.find_or_append(bytes, text.window(source), hash);
-            place.last = string;
-            is_new
-        };
-        place.new_in_a_row = if is_new { place.new_in_a_row + 1 } else { 0 };
-        let entry = self.entries[place.last as usize];
-        (place.at, place.len) = (entry.at, entry.len);
-        place.last
+        let (string, habit) = self.intern_by_habit(place.habit, text, source, None);
+        let entry = self.entries[string as usize];
+        *place = Place { last: string, at: entry.at, len: entry.len, habit };
+        string
+    }
+
+    /// The number of a string that is not empty, at a place with this habit; `hash` is its own, where it is known. And the habit from then on.
+    #[inline]
+    pub fn intern_by_habit(
+        &mut self,
+        habit: Habit,
+        text: Text,
+        source: &[u8],
+        hash: Option<u64>,
+    ) -> (Ref, Habit) {
+        let bytes = text.of(source);
+        if habit.skips() && is_utf8(bytes) {
+            let string = self.append(bytes, text.window(source), NO_SLOT);
+            return (string, habit.then(true));
+        }
+        let hash = hash.unwrap_or_else(|| self.hasher.hash(bytes));
+        let (string, is_new) = self.find_or_append(bytes, text.window(source), hash);
+        (string, habit.then(is_new))
     }
 
     #[inline]

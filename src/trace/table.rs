@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::trace::model::Text;
+use crate::trace::model::{Attribute, Text};
 use crate::trace::normalise;
 use crate::trace::same::same;
-use crate::trace::strings::{Mark, Place, Ref, Strings, repaired};
+use crate::trace::strings::{Habit, Mark, Place, Ref, Strings, repaired};
 
 /// What was seen at one position among a span's attributes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Position {
-    /// The key as it stood in the body: the decoder gives equal keys of neighbouring spans the same place.
-    text: Text,
+    /// Where the key stood in the body: the decoder gives equal keys of neighbouring spans the same place. 0 where it stood nowhere.
+    at: u32,
     key: Ref,
     value: Place,
 }
@@ -84,13 +84,16 @@ struct Known {
     text: Ref,
     service: Ref,
     name: Ref,
+    /// How often in a row the value of this key was new.
+    habit: Habit,
 }
 
 /// Nobody has looked it up yet.
 const UNKNOWN: Ref = Ref::MAX;
 
 impl Known {
-    const NOTHING: Self = Self { text: UNKNOWN, service: UNKNOWN, name: UNKNOWN };
+    const NOTHING: Self =
+        Self { text: UNKNOWN, service: UNKNOWN, name: UNKNOWN, habit: Habit::NONE };
 
     /// Forgets what came after `mark`.
     fn take_back(&mut self, mark: Mark) {
@@ -125,7 +128,7 @@ impl Table {
     /// as they are known.
     pub fn begin_body(&mut self, strings: usize, hashes: &[u64]) {
         for position in &mut self.positions {
-            position.text = Text::EMPTY;
+            position.at = 0;
         }
         self.fresh.clear();
         self.known.clear();
@@ -157,84 +160,138 @@ impl Table {
             Some(hash) => self.strings.intern_hashed(text, source, *hash),
             None => self.strings.intern_text(text, source),
         };
-        if let Some(known) = self.known.get_mut(number) {
+        // A string that is too long for an attribute is looked at every time: as a value it is cut.
+        if text.len() <= normalise::META_VALUE_BYTES_MAX
+            && let Some(known) = self.known.get_mut(number)
+        {
             known.text = string;
             self.fresh.push(number);
         }
         string
     }
 
-    /// The numbers of key and value of the text attribute at a position among a span's attributes, cut where they are too long.
+    /// Whether the body has a table of strings, so that its strings have numbers.
     #[inline(always)]
-    pub fn text_attribute(
+    pub fn has_numbers(&self) -> bool {
+        !self.known.is_empty()
+    }
+
+    /// The numbers of key and value of the text attribute at a position among a span's attributes, where one look finds them: both were looked
+    /// up before in the body's own table, or the key is that of an earlier span.
+    #[inline(always)]
+    pub fn quick_pair(
+        &mut self,
+        position: usize,
+        key: Text,
+        value: Text,
+        source: &[u8],
+    ) -> Option<(Ref, Ref)> {
+        if self.has_numbers() {
+            let key = self.known.get(key.number())?.text;
+            let value = self.known.get(value.number())?.text;
+            return (key != UNKNOWN && value != UNKNOWN).then_some((key, value));
+        }
+        let seen = self.positions.get_mut(position)?;
+        if seen.at != key.at() || seen.at == 0 || value.len() > normalise::META_VALUE_BYTES_MAX {
+            return None;
+        }
+        Some((seen.key, self.strings.intern_at(&mut seen.value, value, source)))
+    }
+
+    /// The same where one look does not, cut where they are too long.
+    #[inline(never)]
+    pub fn slow_pair(
+        &mut self,
+        position: usize,
+        attribute: &Attribute,
+        value: Text,
+        source: &[u8],
+    ) -> (Ref, Ref) {
+        if attribute.class.is_long() {
+            let key = self.long_key(attribute.key, source);
+            let cut = self.long_value(key, value, source);
+            return (key, cut.unwrap_or_else(|| self.intern(value, source)));
+        }
+        self.text_attribute(position, attribute.key, value, source)
+    }
+
+    /// The numbers of key and value of a text attribute, the value cut where it is too long.
+    fn text_attribute(
         &mut self,
         position: usize,
         key: Text,
         value: Text,
         source: &[u8],
     ) -> (Ref, Ref) {
-        if !self.known.is_empty() {
-            let key = self.numbered_key(key, source, true);
-            let long = self.long_value(key, value, source);
-            return (key, long.unwrap_or_else(|| self.intern(value, source)));
+        let number = self.key(position, key, source);
+        if self.has_numbers() {
+            return (number, self.numbered_value((key, number), value, source));
         }
-        if let Some(seen) = self.positions.get_mut(position)
-            && seen.text == key
-            && !key.is_empty()
-            && value.len() <= normalise::META_VALUE_BYTES_MAX
-        {
-            return (seen.key, self.strings.intern_at(&mut seen.value, value, source));
-        }
-        let key = self.key(position, key, source, true);
-        (key, self.value(position, key, value, source))
+        let cut = self.long_value(number, value, source);
+        let value = cut.unwrap_or_else(|| {
+            let place = &mut self.positions[position].value;
+            self.strings.intern_at(place, value, source)
+        });
+        (number, value)
     }
 
-    /// The number of a key of the body's own table, cut where it is too long.
+    /// The number of the value of a key where both have numbers in the body's table. What is new once is likely to be new again.
+    #[inline(never)]
+    fn numbered_value(&mut self, key: (Text, Ref), value: Text, source: &[u8]) -> Ref {
+        if let Some(cut) = self.long_value(key.1, value, source) {
+            return cut;
+        }
+        let hash = self.hashes.get(value.number()).copied();
+        let habit = self.known.get(key.0.number()).map_or(Habit::NONE, |known| known.habit);
+        let Some(known) = self.known.get_mut(value.number()).filter(|_| !value.is_empty()) else {
+            return self.intern(value, source);
+        };
+        if known.text != UNKNOWN {
+            return known.text;
+        }
+        let (string, habit) = self.strings.intern_by_habit(habit, value, source, hash);
+        known.text = string;
+        self.fresh.push(value.number());
+        if let Some(known) = self.known.get_mut(key.0.number()) {
+            known.habit = habit;
+        }
+        string
+    }
+
+    /// The number of a key that is too long for a text attribute, cut.
+    pub fn long_key(&mut self, key: Text, source: &[u8]) -> Ref {
+        let text = as_text(key.of(source));
+        self.strings.intern(normalise::meta_key(&text).as_bytes())
+    }
+
+    /// The number of the key at a position among a span's attributes.
     #[inline(always)]
-    fn numbered_key(&mut self, text: Text, source: &[u8], is_cut: bool) -> Ref {
-        if is_cut && text.len() > normalise::META_KEY_BYTES_MAX {
-            return self.cut_key(text, source);
-        }
-        self.intern(text, source)
-    }
-
-    #[cold]
-    fn cut_key(&mut self, text: Text, source: &[u8]) -> Ref {
-        let key = as_text(text.of(source));
-        self.strings.intern(normalise::meta_key(&key).as_bytes())
-    }
-
-    /// The number of the key at a position among a span's attributes, cut where it is too long.
-    #[inline]
-    pub fn key(&mut self, position: usize, text: Text, source: &[u8], is_cut: bool) -> Ref {
-        if !self.known.is_empty() {
-            return self.numbered_key(text, source, is_cut);
+    pub fn key(&mut self, position: usize, text: Text, source: &[u8]) -> Ref {
+        if self.has_numbers() {
+            return self.intern(text, source);
         }
         if let Some(seen) = self.positions.get(position)
-            && seen.text == text
-            && !text.is_empty()
+            && seen.at == text.at()
+            && seen.at != 0
         {
             return seen.key;
         }
-        let key = self.numbered_key(text, source, is_cut);
+        self.other_key(position, text, source)
+    }
+
+    #[inline(never)]
+    fn other_key(&mut self, position: usize, text: Text, source: &[u8]) -> Ref {
+        let key = self.intern(text, source);
         if position >= self.positions.len() {
             self.positions.resize(position + 1, Position::default());
         }
         let seen = &mut self.positions[position];
-        seen.text = text;
+        seen.at = text.at();
         if seen.key != key {
             seen.key = key;
             seen.value = Place::default();
         }
         key
-    }
-
-    /// The number of the value at a position whose key was just looked up, cut where it is too long.
-    fn value(&mut self, position: usize, key: Ref, text: Text, source: &[u8]) -> Ref {
-        if let Some(cut) = self.long_value(key, text, source) {
-            return cut;
-        }
-        self.strings.intern_at(&mut self.positions[position].value, text, source)
     }
 
     #[inline(always)]

@@ -108,8 +108,8 @@ struct Span {
     version: u32,
     #[prost(uint32, tag = "15")]
     component: u32,
-    #[prost(uint32, tag = "16")]
-    kind: u32,
+    #[prost(int32, tag = "16")]
+    kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -270,10 +270,10 @@ impl Strings<'_> {
         put_signed(&mut out, "duration", span.duration.cast_signed());
         put_flag(&mut out, "error", span.error);
         let kinds = ["unspecified", "internal", "server", "client", "producer", "consumer"];
-        let kind = kinds
-            .get(span.kind as usize)
-            .ok_or_else(|| format!("trace payload: span kind {}", span.kind))?;
-        put_text(&mut out, "kind", kind);
+        match kinds.get(usize::try_from(span.kind).unwrap_or(usize::MAX)) {
+            Some(kind) => put_text(&mut out, "kind", kind),
+            None => put_text(&mut out, "kind", &span.kind.to_string()),
+        }
         self.attributes(&mut out, &span.attributes)?;
         let links = span.links.iter().map(|link| self.link(link)).collect::<Result<Vec<_>, _>>()?;
         put_list(&mut out, "links", links);

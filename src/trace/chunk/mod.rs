@@ -250,8 +250,7 @@ impl Work {
         let kind = SpanType::of(span.kind.of(source));
         let of_body = &context.body.attributes[span.attributes.range()];
         for (position, attribute) in of_body.iter().enumerate() {
-            if attribute.key.len() > normalise::META_KEY_BYTES_MAX
-                && is_replaced(attribute, &of_body[position + 1..], source)
+            if attribute.class.is_long() && is_replaced(attribute, &of_body[position + 1..], source)
             {
                 continue;
             }
@@ -289,16 +288,18 @@ impl Work {
         let source = context.source;
         let value = match attribute.value {
             Value::Text(text) => {
-                let (key, value) = table.text_attribute(position, attribute.key, text, source);
+                let quick = table.quick_pair(position, attribute.key, text, source);
+                let (key, value) =
+                    quick.unwrap_or_else(|| table.slow_pair(position, attribute, text, source));
                 (key, ReadyValue::Text(value))
             }
             Value::Number(number) => {
-                (table.key(position, attribute.key, source, false), ReadyValue::Number(number))
+                (table.key(position, attribute.key, source), ReadyValue::Number(number))
             }
             Value::Int(number) => {
-                (table.key(position, attribute.key, source, false), ReadyValue::Int(number))
+                (table.key(position, attribute.key, source), ReadyValue::Int(number))
             }
-            other => (table.key(position, attribute.key, source, false), ReadyValue::Other(other)),
+            other => (table.key(position, attribute.key, source), ReadyValue::Other(other)),
         };
         if attribute.class.is_none() {
             self.attributes.push(value);

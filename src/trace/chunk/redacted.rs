@@ -33,8 +33,12 @@ impl Work {
         let source = context.source;
         let attribute = &context.body.attributes[span.attributes.range()][position];
         let class = attribute.class;
-        let is_text = matches!(attribute.value, Value::Text(_));
-        let key = table.key(position, attribute.key, source, is_text);
+        let is_cut = class.is_long() && matches!(attribute.value, Value::Text(_));
+        let key = if is_cut {
+            table.long_key(attribute.key, source)
+        } else {
+            table.key(position, attribute.key, source)
+        };
         let name = table.strings.get(key);
         let kind = SpanType::of(span.kind.of(source));
         let database = database(redactor, kind, span, context);

@@ -2,7 +2,7 @@
 
 use super::{Error, Fallible};
 use crate::limits::{DECODE_DEPTH_MAX, DECODE_ITEMS_MAX};
-use crate::trace::model::Text;
+use crate::trace::model::Piece;
 
 /// A position in a msgpack text. Bodies are at most 26 MB, so a place fits a `u32`.
 #[derive(Clone, Debug)]
@@ -158,7 +158,7 @@ impl<'a> Cursor<'a> {
 
     /// A string: str or bin; nil is the empty one.
     #[inline(always)]
-    pub(super) fn text(&mut self) -> Fallible<Text> {
+    pub(super) fn text(&mut self) -> Fallible<Piece> {
         let marker = self.peek()?;
         if marker & 0xe0 == 0xa0 {
             return self.take((self.at + 1, usize::from(marker & 0x1f)));
@@ -167,14 +167,14 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(never)]
-    fn long_text(&mut self, marker: u8) -> Fallible<Text> {
+    fn long_text(&mut self, marker: u8) -> Fallible<Piece> {
         let len = match marker {
             0xd9 | 0xc4 => self.u8()?,
             0xda | 0xc5 => self.u16()?,
             0xdb | 0xc6 => self.u32()?,
             0xc0 => {
                 self.at += 1;
-                return Ok(Text::EMPTY);
+                return Ok(Piece::EMPTY);
             }
             _ => return Err(self.kind("a string", marker)),
         };
@@ -182,7 +182,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes: bin, or str as some encoders write it.
-    pub(super) fn bin(&mut self) -> Fallible<Text> {
+    pub(super) fn bin(&mut self) -> Fallible<Piece> {
         match self.peek()? {
             marker @ 0xc0 => Err(self.kind("bytes", marker)),
             _ => self.text(),
@@ -190,12 +190,12 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(always)]
-    fn take(&mut self, (start, len): (usize, usize)) -> Fallible<Text> {
+    fn take(&mut self, (start, len): (usize, usize)) -> Fallible<Piece> {
         if len > self.bytes.len().saturating_sub(start) {
             return Err(truncated());
         }
         self.at = start + len;
-        Ok(Text::place(start, len))
+        Ok(Piece::new(start, len))
     }
 
     /// The next 32 bytes, where there are as many.
@@ -233,7 +233,7 @@ impl<'a> Cursor<'a> {
 
     /// The bytes of a text that this cursor gave out.
     #[inline]
-    pub(super) fn bytes_of(&self, text: Text) -> &'a [u8] {
+    pub(super) fn bytes_of(&self, text: Piece) -> &'a [u8] {
         text.of(self.bytes)
     }
 
@@ -289,15 +289,42 @@ impl<'a> Cursor<'a> {
         Some(number)
     }
 
-    /// A number of two bytes after its marker, if that is what comes next: how most strings are named where there is a table of them.
+    /// The next 8 bytes, the first of them lowest, where there are as many.
     #[inline(always)]
-    pub(super) fn two_byte_unsigned(&mut self) -> Option<u16> {
-        let &[marker, high, low] = self.bytes.get(self.at..)?.first_chunk::<3>()?;
-        if marker != 0xcd {
+    fn ahead(&self) -> Option<u64> {
+        Some(u64::from_le_bytes(*self.bytes.get(self.at..)?.first_chunk()?))
+    }
+
+    /// The number of a string, if one of up to 16 bits is what comes next.
+    #[inline(always)]
+    pub(super) fn short_index(&mut self) -> Option<usize> {
+        let (index, len) = index_in(self.ahead()?)?;
+        self.at += len;
+        Some(index)
+    }
+
+    /// Two such numbers: how most attributes are written where strings have numbers.
+    #[inline(always)]
+    pub(super) fn two_indexes(&mut self) -> Option<(usize, usize)> {
+        let ahead = self.ahead()?;
+        let (first, first_len) = index_in(ahead)?;
+        let (second, second_len) = index_in(ahead >> (8 * first_len))?;
+        self.at += first_len + second_len;
+        Some((first, second))
+    }
+
+    /// The same with this byte between them.
+    #[inline(always)]
+    pub(super) fn two_indexes_around(&mut self, between: u8) -> Option<(usize, usize)> {
+        let ahead = self.ahead()?;
+        let (first, first_len) = index_in(ahead)?;
+        let ahead = ahead >> (8 * first_len);
+        if ahead & 0xff != u64::from(between) {
             return None;
         }
-        self.at += 3;
-        Some(u16::from_be_bytes([high, low]))
+        let (second, second_len) = index_in(ahead >> 8)?;
+        self.at += first_len + 1 + second_len;
+        Some((first, second))
     }
 
     /// A 64-bit id: any integer, negative ones in two's complement.
@@ -441,26 +468,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// The index of a v0.5 string.
-    #[inline(always)]
-    pub(super) fn index(&mut self, strings: usize) -> Fallible<usize> {
-        let index = match self.tiny() {
-            Some(index) => usize::from(index),
-            None => match self.two_byte_unsigned() {
-                Some(index) => usize::from(index),
-                None => return self.other_index(strings),
-            },
-        };
-        if index < strings { Ok(index) } else { Err(no_such_string(index as u64, strings)) }
-    }
-
     #[inline(never)]
-    fn other_index(&mut self, strings: usize) -> Fallible<usize> {
+    pub(super) fn other_index(&mut self, strings: usize) -> Fallible<usize> {
         let index = match self.integer("a string index")? {
             Integer::Unsigned(n) => n,
             Integer::Signed(n) => u64::try_from(n).map_err(|_| self.range("a string index"))?,
         };
         let fitted = usize::try_from(index).ok().filter(|index| *index < strings);
-        fitted.ok_or_else(|| no_such_string(index, strings))
+        fitted.ok_or_else(|| Box::new(Error::Index { index, strings }))
     }
 
     /// Goes over one value of any kind.
@@ -513,9 +528,15 @@ fn truncated() -> Box<Error> {
     Box::new(Error::Truncated)
 }
 
-#[cold]
-fn no_such_string(index: u64, strings: usize) -> Box<Error> {
-    Box::new(Error::Index { index, strings })
+/// A number of up to 16 bits in the lowest bytes of a word, and how many bytes it has there.
+#[inline(always)]
+fn index_in(word: u64) -> Option<(usize, usize)> {
+    match word & 0xff {
+        tiny @ 0..=0x7f => Some((tiny as usize, 1)),
+        0xcd => Some((usize::from(((word >> 8) as u16).swap_bytes()), 3)),
+        0xcc => Some((usize::from((word >> 8) as u8), 2)),
+        _ => None,
+    }
 }
 
 pub(super) enum Integer {

@@ -2,11 +2,11 @@
 
 use super::Fallible;
 use super::msgpack::{Cursor, Integer};
-use crate::trace::model::Text;
+use crate::trace::model::Piece;
 
 impl Cursor<'_> {
     /// A str.
-    pub(super) fn string(&mut self) -> Fallible<Text> {
+    pub(super) fn string(&mut self) -> Fallible<Piece> {
         match self.peek()? {
             0xa0..=0xbf | 0xd9..=0xdb => self.text(),
             marker => Err(self.kind("a string", marker)),
@@ -14,7 +14,7 @@ impl Cursor<'_> {
     }
 
     /// A bin.
-    pub(super) fn blob(&mut self) -> Fallible<Text> {
+    pub(super) fn blob(&mut self) -> Fallible<Piece> {
         match self.peek()? {
             0xc4..=0xc6 => self.text(),
             marker => Err(self.kind("bytes", marker)),

@@ -3,7 +3,7 @@
 use super::msgpack::{Cursor, Seen};
 use super::{Fallible, Form};
 use crate::trace::keys::{Class, Keys};
-use crate::trace::model::{Attribute, Body, Chunk, Event, Link, Slice, Span, Text, Value};
+use crate::trace::model::{Attribute, Body, Chunk, Event, Link, Piece, Slice, Span, Text, Value};
 
 /// The fields of a span, in the order in which most tracers write them.
 const FIELDS: [&[u8]; 15] = [
@@ -49,7 +49,7 @@ pub(super) struct Decoder<'a> {
     /// The field that stood at each position of an earlier span: tracers write all spans alike, so one comparison finds a field.
     order: Vec<(Seen, u8)>,
     /// The key that stood at each position among the attributes, for the same reason.
-    guesses: Vec<(Seen, Text, Class)>,
+    guesses: Vec<(Seen, Piece, Class)>,
 }
 
 /// Positions that are guessed: more than tracers write.
@@ -87,9 +87,9 @@ impl<'a> Decoder<'a> {
                 _ => self.field(position)?,
             };
             match field {
-                0 => span.service = self.cursor.text()?,
-                1 => span.name = self.cursor.text()?,
-                2 => span.resource = self.cursor.text()?,
+                0 => span.service = self.text()?,
+                1 => span.name = self.text()?,
+                2 => span.resource = self.text()?,
                 3 => span.trace_id = self.cursor.id()?,
                 4 => span.span_id = self.cursor.id()?,
                 5 => span.parent_id = self.cursor.id()?,
@@ -99,7 +99,7 @@ impl<'a> Decoder<'a> {
                 8 => span.error = self.cursor.flag()?,
                 9 => self.meta(body, first)?,
                 10 => self.metrics(body, first)?,
-                11 => span.kind = self.cursor.text()?,
+                11 => span.kind = self.text()?,
                 12 => span.links = self.links(body)?,
                 13 => span.events = self.events(body)?,
                 14 => self.meta_struct(body, first)?,
@@ -108,6 +108,11 @@ impl<'a> Decoder<'a> {
         }
         span.attributes = Slice::new(first, body.attributes.len());
         Ok(span)
+    }
+
+    #[inline(always)]
+    fn text(&mut self) -> Fallible<Text> {
+        Ok(self.cursor.text()?.into())
     }
 
     /// Reads a field's name and gives its number in [`FIELDS`], or [`u8::MAX`].
@@ -128,7 +133,7 @@ impl<'a> Decoder<'a> {
         }
         for _ in 0..self.cursor.map()? {
             let (key, class) = self.key(body.attributes.len() - first)?;
-            let value = Value::Text(self.cursor.text()?);
+            let value = Value::Text(self.text()?);
             body.attributes.push(Attribute { key, class, value });
         }
         Ok(())
@@ -149,7 +154,7 @@ impl<'a> Decoder<'a> {
     fn meta_struct(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
         for _ in 0..self.cursor.map()? {
             let (key, class) = self.key(body.attributes.len() - first)?;
-            let value = Value::Bytes(self.cursor.bin()?);
+            let value = Value::Bytes(self.cursor.bin()?.into());
             body.attributes.push(Attribute { key, class, value });
         }
         Ok(())
@@ -158,14 +163,15 @@ impl<'a> Decoder<'a> {
     /// Reads a key. The guess is that it is the one that stood at the same position of an earlier span.
     #[inline(always)]
     fn key(&mut self, position: usize) -> Fallible<(Text, Class)> {
-        match self.guesses.get(position) {
-            Some((seen, key, class)) if self.cursor.skip_if(seen) => Ok((*key, *class)),
-            _ => self.other_key(position),
-        }
+        let (key, class) = match self.guesses.get(position) {
+            Some((seen, key, class)) if self.cursor.skip_if(seen) => (*key, *class),
+            _ => self.other_key(position)?,
+        };
+        Ok((key.into(), class))
     }
 
     #[inline(never)]
-    fn other_key(&mut self, position: usize) -> Fallible<(Text, Class)> {
+    fn other_key(&mut self, position: usize) -> Fallible<(Piece, Class)> {
         let from = self.cursor.at();
         let key = self.cursor.text()?;
         let class = self.keys.class(self.cursor.bytes_of(key));
@@ -192,13 +198,13 @@ impl<'a> Decoder<'a> {
                 b"trace_id" => link.trace_id = self.cursor.id()?,
                 b"trace_id_high" => link.trace_id_high = self.cursor.id()?,
                 b"span_id" => link.span_id = self.cursor.id()?,
-                b"tracestate" => link.tracestate = self.cursor.text()?,
+                b"tracestate" => link.tracestate = self.text()?,
                 b"flags" => link.flags = self.cursor.flags()?,
                 b"attributes" => {
                     let first = body.entries.len();
                     let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
                     for _ in 0..entries {
-                        let entry = (self.cursor.text()?, Value::Text(self.cursor.text()?));
+                        let entry = (self.text()?, Value::Text(self.text()?));
                         body.entries.push(entry);
                     }
                     link.attributes = Slice::new(first, body.entries.len());
@@ -226,12 +232,12 @@ impl<'a> Decoder<'a> {
             let name = self.cursor.text()?;
             match self.cursor.bytes_of(name) {
                 b"time_unix_nano" => event.time = self.cursor.event_time()?,
-                b"name" => event.name = self.cursor.text()?,
+                b"name" => event.name = self.text()?,
                 b"attributes" => {
                     let first = body.entries.len();
                     let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
                     for _ in 0..entries {
-                        let key = self.cursor.text()?;
+                        let key = self.text()?;
                         let value = self.event_value(body, true)?;
                         body.entries.push((key, value));
                     }
@@ -254,7 +260,7 @@ impl<'a> Decoder<'a> {
             let name = self.cursor.text()?;
             match self.cursor.bytes_of(name) {
                 b"type" => kind = self.cursor.i32()?,
-                b"string_value" => text = self.cursor.text()?,
+                b"string_value" => text = self.text()?,
                 b"bool_value" => flag = self.cursor.bool()?,
                 b"int_value" => int = self.cursor.i64()?,
                 b"double_value" => double = self.cursor.number()?,

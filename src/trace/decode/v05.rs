@@ -3,7 +3,7 @@
 use super::msgpack::Cursor;
 use super::{Error, Fallible, Form, numbered};
 use crate::trace::keys::Keys;
-use crate::trace::model::{Body, Chunk, Slice, Span, Text, Value};
+use crate::trace::model::{Body, Chunk, Piece, Slice, Span, Text, Value};
 
 /// Elements of a span.
 const ELEMENTS: usize = 12;
@@ -36,7 +36,7 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
     // The agent does not check how many elements the outer array has: it reads two.
     cursor.array()?;
     // The empty string has the number 0 in every table, so an index is one less than the number of its string.
-    numbered::add(body, Text::EMPTY);
+    numbered::add(body, Piece::EMPTY);
     for _ in 0..cursor.array()? {
         let text = cursor.text()?;
         numbered::add(body, text);
@@ -81,32 +81,72 @@ impl Decoder<'_> {
             ..Span::default()
         };
         let first = body.attributes.len();
-        let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
-        for _ in 0..entries {
-            let key = self.string(body)?;
-            let value = Value::Text(self.string(body)?);
-            self.put(body, first, key, value);
-        }
-        let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
-        for _ in 0..entries {
-            let key = self.string(body)?;
-            let value = Value::Number(self.cursor.number()?);
-            self.put(body, first, key, value);
-        }
+        self.meta(body, first)?;
+        self.metrics(body, first)?;
         span.attributes = Slice::new(first, body.attributes.len());
         span.kind = self.string(body)?;
         Ok(span)
     }
 
+    #[inline(never)]
+    fn meta(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
+        if self.cursor.nil()? {
+            return Ok(());
+        }
+        for _ in 0..self.cursor.map()? {
+            if let Some((key, value)) = self.cursor.two_indexes() {
+                let (keys, source) = (self.keys, self.cursor.bytes());
+                let class_of = |key: Piece| keys.class(key.of(source));
+                if numbered::put_pair(body, first, (key + 1, value + 1), class_of).is_none() {
+                    return Err(no_such_string(body, key.max(value)));
+                }
+                continue;
+            }
+            let key = self.string(body)?;
+            let value = Value::Text(self.string(body)?);
+            self.put(body, first, key, value);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn metrics(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
+        if self.cursor.nil()? {
+            return Ok(());
+        }
+        for _ in 0..self.cursor.map()? {
+            let key = self.string(body)?;
+            let value = Value::Number(self.cursor.number()?);
+            self.put(body, first, key, value);
+        }
+        Ok(())
+    }
+
     #[inline(always)]
     fn put(&self, body: &mut Body, first: usize, key: Text, value: Value) {
         let (keys, source) = (self.keys, self.cursor.bytes());
-        numbered::put(body, first, key, value, || keys.class(key.of(source)));
+        numbered::put(body, first, key, value, |key| keys.class(key.of(source)));
     }
 
     #[inline(always)]
     fn string(&mut self, body: &Body) -> Fallible<Text> {
-        let index = self.cursor.index(body.strings.len() - 1)?;
-        Ok(body.strings[index + 1].text)
+        match self.cursor.short_index() {
+            Some(index) => string_at(body, index),
+            None => string_at(body, self.cursor.other_index(body.strings.len() - 1)?),
+        }
     }
+}
+
+/// The string of an index.
+#[inline(always)]
+fn string_at(body: &Body, index: usize) -> Fallible<Text> {
+    match body.string(index + 1) {
+        Some(text) => Ok(text),
+        None => Err(no_such_string(body, index)),
+    }
+}
+
+#[cold]
+fn no_such_string(body: &Body, index: usize) -> Box<Error> {
+    Box::new(Error::Index { index: index as u64, strings: body.strings.len() - 1 })
 }

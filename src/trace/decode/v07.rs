@@ -12,14 +12,14 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
     for _ in 0..decoder.cursor.map()? {
         let name = decoder.cursor.text()?;
         match decoder.cursor.bytes_of(name) {
-            b"container_id" => body.payload.container_id = decoder.cursor.string()?,
-            b"language_name" => body.payload.lang = decoder.cursor.string()?,
-            b"language_version" => body.payload.lang_version = decoder.cursor.string()?,
-            b"tracer_version" => body.payload.tracer_version = decoder.cursor.string()?,
-            b"runtime_id" => body.payload.runtime_id = decoder.cursor.string()?,
-            b"env" => body.payload.env = decoder.cursor.string()?,
-            b"hostname" => body.payload.hostname = decoder.cursor.string()?,
-            b"app_version" => body.payload.app_version = decoder.cursor.string()?,
+            b"container_id" => body.payload.container_id = decoder.cursor.string()?.into(),
+            b"language_name" => body.payload.lang = decoder.cursor.string()?.into(),
+            b"language_version" => body.payload.lang_version = decoder.cursor.string()?.into(),
+            b"tracer_version" => body.payload.tracer_version = decoder.cursor.string()?.into(),
+            b"runtime_id" => body.payload.runtime_id = decoder.cursor.string()?.into(),
+            b"env" => body.payload.env = decoder.cursor.string()?.into(),
+            b"hostname" => body.payload.hostname = decoder.cursor.string()?.into(),
+            b"app_version" => body.payload.app_version = decoder.cursor.string()?.into(),
             b"tags" => body.payload.attributes = tags(&mut decoder, body)?,
             b"chunks" => chunks(&mut decoder, body)?,
             _ => decoder.cursor.skip()?,
@@ -47,7 +47,7 @@ fn chunk(decoder: &mut Decoder<'_>, body: &mut Body) -> Fallible<Chunk> {
         let name = decoder.cursor.text()?;
         match decoder.cursor.bytes_of(name) {
             b"priority" => chunk.priority = Some(decoder.cursor.strict_i32()?),
-            b"origin" => chunk.origin = decoder.cursor.string()?,
+            b"origin" => chunk.origin = decoder.cursor.string()?.into(),
             b"spans" => chunk.spans = decoder.spans(body)?,
             b"tags" => chunk.attributes = tags(decoder, body)?,
             // The agent decides anew whether the trace is dropped.
@@ -61,8 +61,8 @@ fn chunk(decoder: &mut Decoder<'_>, body: &mut Body) -> Fallible<Chunk> {
 fn tags(decoder: &mut Decoder<'_>, body: &mut Body) -> Fallible<Slice> {
     let first = body.entries.len();
     for _ in 0..decoder.cursor.map()? {
-        let key = decoder.cursor.string()?;
-        let value = Value::Text(decoder.cursor.string()?);
+        let key = decoder.cursor.string()?.into();
+        let value = Value::Text(decoder.cursor.string()?.into());
         body.entries.push((key, value));
     }
     Ok(Slice::new(first, body.entries.len()))

@@ -118,9 +118,9 @@ impl<'a> BodyFacts<'a> {
         for chunk in &body.chunks {
             // The fields that a chunk has named already, where the first counts.
             let mut named = Vec::new();
-            let spans = &body.spans[chunk.spans.range()];
-            for attribute in spans.iter().flat_map(|span| &body.attributes[span.attributes.range()])
-            {
+            let spans = body.spans[chunk.spans.range()].iter();
+            let attributes = spans.flat_map(|span| &body.attributes[span.attributes.range()]);
+            for attribute in attributes.filter(|attribute| attribute.class.is_of_payload()) {
                 let meaning = attribute.class.meaning;
                 let Some(field) = facts.field(meaning) else { continue };
                 let Value::Text(text) = attribute.value else { continue };
@@ -156,7 +156,6 @@ impl<'a> BodyFacts<'a> {
     }
 
     /// The field that a key of this meaning is for.
-    #[inline(always)]
     fn field(&mut self, meaning: Meaning) -> Option<&mut Cow<'a, str>> {
         match meaning {
             Meaning::Env => Some(&mut self.env),

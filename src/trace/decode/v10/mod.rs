@@ -11,6 +11,7 @@ use super::msgpack::Cursor;
 use super::{Error, Fallible, Form};
 use crate::trace::keys::Keys;
 use crate::trace::model::{Body, Chunk, Slice, Text, Value};
+use crate::trace::strings::TextHasher;
 
 /// Decodes a whole body.
 pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
@@ -39,7 +40,7 @@ struct Decoder<'a> {
     cursor: Cursor<'a>,
     keys: &'a Keys,
     body: &'a mut Body,
-    strings: strings::Index,
+    hasher: TextHasher,
     /// Elements of arrays that are not complete yet, the innermost last.
     values: Vec<Value>,
     /// The same for maps.
@@ -52,7 +53,7 @@ impl<'a> Decoder<'a> {
             cursor: Cursor::new(bytes),
             keys,
             body,
-            strings: strings::Index::default(),
+            hasher: TextHasher::default(),
             values: Vec::new(),
             entries: Vec::new(),
         };

@@ -37,7 +37,7 @@ impl Decoder<'_> {
             let mut link = Link::default();
             for _ in 0..self.cursor.map()? {
                 match self.cursor.unsigned32()? {
-                    1 => link.trace_id_bytes = self.cursor.blob()?,
+                    1 => link.trace_id_bytes = self.cursor.blob()?.into(),
                     2 => link.span_id = self.cursor.unsigned()?,
                     3 => link.attributes = self.entries()?,
                     4 => link.tracestate = self.text()?,

@@ -1,52 +1,24 @@
 //! The string table of a v1.0 body, which grows while it is read.
 
-use hashbrown::HashTable;
-
 use super::Decoder;
 use crate::limits::DECODE_DEPTH_MAX;
 use crate::trace::decode::{Error, Fallible, numbered};
-use crate::trace::model::{Body, Text};
+use crate::trace::model::{Body, Piece, Text};
 use crate::trace::same::same;
-use crate::trace::strings::TextHasher;
-
-/// Finds a string of the table by its bytes. A string that comes again gets no second number.
-#[derive(Debug, Default)]
-pub(super) struct Index {
-    numbers: HashTable<u32>,
-    hasher: TextHasher,
-}
-
-impl Index {
-    /// The number of a string, where it has one.
-    #[inline]
-    fn find(&self, bytes: &[u8], hash: u64, body: &Body, source: &[u8]) -> Option<u32> {
-        let is_it = |number: &u32| {
-            let string = body.strings.get(*number as usize);
-            string.is_some_and(|string| same(string.text.of(source), bytes))
-        };
-        self.numbers.find(hash, is_it).copied()
-    }
-}
 
 impl Decoder<'_> {
     /// Puts the empty string first.
     pub(super) fn begin(&mut self) {
-        numbered::add(self.body, Text::EMPTY);
-        self.body.hashes.push(self.strings.hasher.hash(b""));
+        numbered::add(self.body, Piece::EMPTY);
+        self.body.hashes.push(self.hasher.hash(b""));
     }
 
     /// A string: its number, or the string itself where it comes for the first time.
     #[inline(always)]
     pub(super) fn text(&mut self) -> Fallible<Text> {
-        let number = match self.cursor.tiny() {
-            Some(number) => usize::from(number),
-            None => match self.cursor.two_byte_unsigned() {
-                Some(number) => usize::from(number),
-                None => return self.other_text(),
-            },
-        };
-        match self.body.strings.get(number) {
-            Some(string) => Ok(string.text),
+        let Some(number) = self.cursor.short_index() else { return self.other_text() };
+        match self.body.string(number) {
+            Some(text) => Ok(text),
             None => Err(self.no_such_string(number)),
         }
     }
@@ -57,12 +29,11 @@ impl Decoder<'_> {
             return self.new_text();
         }
         let number = self.cursor.unsigned32()? as usize;
-        let string = self.body.strings.get(number);
-        string.map(|string| string.text).ok_or_else(|| self.no_such_string(number))
+        self.body.string(number).ok_or_else(|| self.no_such_string(number))
     }
 
     #[cold]
-    fn no_such_string(&self, number: usize) -> Box<Error> {
+    pub(super) fn no_such_string(&self, number: usize) -> Box<Error> {
         Box::new(Error::Index { index: number as u64, strings: self.body.strings.len() })
     }
 
@@ -73,21 +44,22 @@ impl Decoder<'_> {
         if bytes.is_empty() {
             return Ok(Text::EMPTY);
         }
-        let hash = self.strings.hasher.hash(bytes);
-        let known = self.strings.find(bytes, hash, self.body, self.cursor.bytes());
-        match known.and_then(|number| self.body.strings.get(number as usize)) {
-            Some(string) => Ok(string.text),
+        let hash = self.hasher.hash(bytes);
+        let (body, source) = (&*self.body, self.cursor.bytes());
+        let known = body.numbers.find(hash, |number| is_string(body, *number, bytes, source));
+        match known.and_then(|number| body.string(*number as usize)) {
+            Some(text) => Ok(text),
             None => Ok(self.add(text, hash)),
         }
     }
 
-    fn add(&mut self, text: Text, hash: u64) -> Text {
-        let text = numbered::add(self.body, text);
+    fn add(&mut self, piece: Piece, hash: u64) -> Text {
+        let text = numbered::add(self.body, piece);
         self.body.hashes.push(hash);
         let hashes = &self.body.hashes;
         let hash_of = |number: &u32| hashes.get(*number as usize).copied().unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, reason = "it was 32 bits before")]
-        self.strings.numbers.insert_unique(hash, text.number() as u32, hash_of);
+        self.body.numbers.insert_unique(hash, text.number() as u32, hash_of);
         text
     }
 
@@ -102,17 +74,15 @@ impl Decoder<'_> {
             if bytes.is_empty() {
                 continue;
             }
-            let hash = self.strings.hasher.hash(bytes);
-            let source = self.cursor.bytes();
-            let (body, numbers) = (&*self.body, &mut self.strings.numbers);
+            let hash = self.hasher.hash(bytes);
             // The last one is found from then on.
-            let is_it = |number: &u32| {
-                let string = body.strings.get(*number as usize);
-                string.is_some_and(|string| same(string.text.of(source), bytes))
-            };
+            let source = self.cursor.bytes();
+            let mut numbers = std::mem::take(&mut self.body.numbers);
+            let is_it = |number: &u32| is_string(self.body, *number, bytes, source);
             if let Ok(earlier) = numbers.find_entry(hash, is_it) {
                 earlier.remove();
             }
+            self.body.numbers = numbers;
             self.add(text, hash);
         }
         Ok(())
@@ -138,4 +108,11 @@ impl Decoder<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether these are the bytes of the string of this number.
+#[inline]
+fn is_string(body: &Body, number: u32, bytes: &[u8], source: &[u8]) -> bool {
+    let string = body.strings.get(number as usize);
+    string.is_some_and(|string| same(string.piece.of(source), bytes))
 }

@@ -3,18 +3,24 @@
 use super::Decoder;
 use crate::limits::DECODE_DEPTH_MAX;
 use crate::trace::decode::{Error, Fallible, numbered};
-use crate::trace::model::{Slice, Value};
+use crate::trace::model::{Piece, Slice, Value};
 
 impl Decoder<'_> {
     /// The attributes of a span.
     pub(super) fn attributes(&mut self) -> Fallible<Slice> {
         let first = self.body.attributes.len();
+        let (keys, source) = (self.keys, self.cursor.bytes());
+        // What other forms have in attributes of these names is in fields here, and the attributes are like any other.
+        let class_of = |key: Piece| keys.class(key.of(source)).of_plain_attribute();
         for _ in 0..self.groups(3)? {
+            if let Some(pair) = self.cursor.two_indexes_around(1) {
+                if numbered::put_pair(self.body, first, pair, class_of).is_none() {
+                    return Err(self.no_such_string(pair.0.max(pair.1)));
+                }
+                continue;
+            }
             let key = self.text()?;
             let value = self.value(0)?;
-            let (keys, source) = (self.keys, self.cursor.bytes());
-            // What other forms have in attributes of these names is in fields here, and the attributes are like any other.
-            let class_of = || keys.class(key.of(source)).of_plain_attribute();
             numbered::put(self.body, first, key, value, class_of);
         }
         Ok(Slice::new(first, self.body.attributes.len()))
@@ -47,7 +53,7 @@ impl Decoder<'_> {
             2 => Ok(Value::Bool(self.cursor.strict_bool()?)),
             3 => Ok(Value::Number(self.cursor.double()?)),
             4 => Ok(Value::Int(self.cursor.strict_i64()?)),
-            5 => Ok(Value::Bytes(self.cursor.blob()?)),
+            5 => Ok(Value::Bytes(self.cursor.blob()?.into())),
             6 => self.array(depth),
             7 => self.map(depth),
             kind => Err(Box::new(Error::ValueType { kind, at })),
