@@ -24,6 +24,14 @@ pub const STATS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Items of one array or map in a body: the agent's own bound (spec: trace-agent 1.5).
 pub const DECODE_ITEMS_MAX: usize = 25_000_000;
 
+/// Items of all arrays and maps of one body together. An empty item is one byte in the body and up to 72 once decoded; the densest bodies of
+/// tracers (v0.5, numbers for all strings) have some six million in 25 MiB.
+pub const BODY_ITEMS_MAX: usize = 1 << 23;
+
+/// Spans of one body, and chunks of one body. The smallest span is one byte, and a hundred times that once decoded; tracers send some ten
+/// thousand.
+pub const BODY_SPANS_MAX: usize = 1 << 20;
+
 /// Bytes of the spans of one OTLP request once each has the attributes of its resource: as much as bodies may take together. A collector's
 /// largest batch has a third of it.
 pub const OTLP_SPANS_BYTES_MAX: usize = BODIES_IN_FLIGHT_BYTES_MAX;

@@ -34,6 +34,13 @@ pub enum Error {
         /// Where it is.
         at: usize,
     },
+    /// More of something than one body may have: [`crate::limits::BODY_ITEMS_MAX`], [`crate::limits::BODY_SPANS_MAX`].
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
     /// Values nested deeper than [`crate::limits::DECODE_DEPTH_MAX`].
     TooDeep {
         /// Where the limit was met.
@@ -83,6 +90,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::UnsupportedMedia => 415,
+            Self::TooLarge { .. } => 413,
             _ => 400,
         }
     }
@@ -100,6 +108,9 @@ impl fmt::Display for Error {
             Self::Range { wanted, at } => write!(f, "byte {at}: the number does not fit {wanted}"),
             Self::TooLong { items, at } => {
                 write!(f, "byte {at}: too long payload: {items} elements claimed")
+            }
+            Self::TooLarge { what, max } => {
+                write!(f, "the body has more than {max} {what}: send smaller bodies")
             }
             Self::TooDeep { at } => write!(f, "byte {at}: values are nested too deep"),
             Self::SpanElements { items, at } => {

@@ -16,6 +16,7 @@ mod v10;
 
 pub use self::error::Error;
 
+use crate::limits::BODY_SPANS_MAX;
 use crate::trace::keys::Keys;
 use crate::trace::model::Body;
 
@@ -123,6 +124,21 @@ pub fn decode(
     }
 }
 
+/// Puts a span or a chunk at the end of its list unless there are too many: one that is a byte in the body takes a hundred here.
+#[inline(always)]
+fn push<T>(list: &mut Vec<T>, what: &'static str, item: T) -> Fallible<()> {
+    if list.len() >= BODY_SPANS_MAX {
+        return Err(too_large(what, BODY_SPANS_MAX));
+    }
+    list.push(item);
+    Ok(())
+}
+
+#[cold]
+fn too_large(what: &'static str, max: usize) -> Box<Error> {
+    Box::new(Error::TooLarge { what, max })
+}
+
 /// A v0.5 body in the place of a v0.4 one is told by its second element: there `[[strings…], [traces…]]` has a string first.
 fn v04_or_v05(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     if v05::looks_like(bytes) {
@@ -154,4 +170,46 @@ fn is_media_type(text: &str) -> bool {
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
     text.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub))
         || is_token(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::BODY_ITEMS_MAX;
+
+    /// An array of msgpack that says it has `items`.
+    fn array(items: usize) -> [u8; 5] {
+        let [a, b, c, d] = u32::try_from(items).unwrap().to_be_bytes();
+        [0xdd, a, b, c, d]
+    }
+
+    fn refusal(bytes: &[u8]) -> Error {
+        let mut body = Body::default();
+        *decode(ApiVersion::V04, None, bytes, &Keys::new([], [], []), &mut body).unwrap_err()
+    }
+
+    #[test]
+    fn a_small_body_of_very_many_spans_is_refused() {
+        let spans = [&[0x91][..], &array(BODY_SPANS_MAX + 1), &vec![0x80; BODY_SPANS_MAX + 1]];
+        let refusal = refusal(&spans.concat());
+        assert_eq!(refusal, Error::TooLarge { what: "spans", max: BODY_SPANS_MAX });
+        assert_eq!(refusal.status(), 413);
+    }
+
+    #[test]
+    fn a_small_body_of_very_many_chunks_is_refused() {
+        let chunks = [&array(BODY_SPANS_MAX + 1)[..], &vec![0x90; BODY_SPANS_MAX + 1]];
+        assert_eq!(
+            refusal(&chunks.concat()),
+            Error::TooLarge { what: "chunks", max: BODY_SPANS_MAX }
+        );
+    }
+
+    #[test]
+    fn a_small_body_of_very_many_items_is_refused() {
+        let items = [array(BODY_ITEMS_MAX), array(BODY_ITEMS_MAX)].concat();
+        let body = [items, vec![0x90; BODY_ITEMS_MAX]].concat();
+        let max = BODY_ITEMS_MAX;
+        assert_eq!(refusal(&body), Error::TooLarge { what: "items in arrays and maps", max });
+    }
 }

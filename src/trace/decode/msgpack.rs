@@ -1,7 +1,7 @@
 //! A cursor over msgpack that borrows everything and allocates nothing.
 
-use super::{Error, Fallible};
-use crate::limits::{DECODE_DEPTH_MAX, DECODE_ITEMS_MAX};
+use super::{Error, Fallible, too_large};
+use crate::limits::{BODY_ITEMS_MAX, DECODE_DEPTH_MAX, DECODE_ITEMS_MAX};
 use crate::trace::model::Piece;
 
 /// A position in a msgpack text. Bodies are at most 26 MB, so a place fits a `u32`.
@@ -9,6 +9,8 @@ use crate::trace::model::Piece;
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Items that arrays and maps may still have, so that a small body can't become a huge one in memory.
+    items_left: usize,
 }
 
 /// Bytes that are compared at once.
@@ -37,7 +39,7 @@ fn halves(window: &[u8; WINDOW]) -> [u128; 2] {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, items_left: BODY_ITEMS_MAX }
     }
 
     pub(super) fn at(&self) -> usize {
@@ -147,11 +149,16 @@ impl<'a> Cursor<'a> {
         self.items(items, 2)
     }
 
-    /// Refuses a length that the bytes that are left can't hold, `bytes_each` being the least that an element takes.
+    /// Refuses a length that the bytes that are left can't hold, `bytes_each` being the least that an element takes, and one with which the
+    /// body would have too many items.
     #[inline]
-    fn items(&self, items: usize, bytes_each: usize) -> Fallible<usize> {
+    fn items(&mut self, items: usize, bytes_each: usize) -> Fallible<usize> {
         if items > DECODE_ITEMS_MAX || items.saturating_mul(bytes_each) > self.left() {
             return Err(self.too_many(items));
+        }
+        match self.items_left.checked_sub(items) {
+            Some(left) => self.items_left = left,
+            None => return Err(too_large("items in arrays and maps", BODY_ITEMS_MAX)),
         }
         Ok(items)
     }

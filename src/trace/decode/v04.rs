@@ -1,7 +1,7 @@
 //! v0.3 and v0.4: an array of chunks, each an array of spans, each a map with string keys.
 
 use super::msgpack::{Cursor, Seen};
-use super::{Fallible, Form};
+use super::{Fallible, Form, push};
 use crate::trace::keys::{Class, Keys};
 use crate::trace::model::{Attribute, Body, Chunk, Event, Link, Piece, Slice, Span, Text, Value};
 
@@ -35,7 +35,7 @@ pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) 
     let mut decoder = Decoder::new(form, bytes, keys);
     for _ in 0..decoder.cursor.array()? {
         let spans = decoder.spans(body)?;
-        body.chunks.push(Chunk { spans, ..Chunk::default() });
+        push(&mut body.chunks, "chunks", Chunk { spans, ..Chunk::default() })?;
     }
     Ok(())
 }
@@ -72,7 +72,7 @@ impl<'a> Decoder<'a> {
         for _ in 0..self.cursor.array()? {
             if !self.cursor.nil()? {
                 let span = self.span(body)?;
-                body.spans.push(span);
+                push(&mut body.spans, "spans", span)?;
             }
         }
         Ok(Slice::new(first, body.spans.len()))

@@ -1,7 +1,7 @@
 //! v0.5: a table of strings, then chunks of spans that are arrays of exactly 12 elements and name strings by their index.
 
 use super::msgpack::Cursor;
-use super::{Error, Fallible, Form, numbered};
+use super::{Error, Fallible, Form, numbered, push};
 use crate::trace::keys::Keys;
 use crate::trace::model::{Body, Chunk, Piece, Slice, Span, Text, Value};
 
@@ -47,11 +47,11 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
         for _ in 0..decoder.cursor.array()? {
             if !decoder.cursor.nil()? {
                 let span = decoder.span(body)?;
-                body.spans.push(span);
+                push(&mut body.spans, "spans", span)?;
             }
         }
         let spans = Slice::new(first, body.spans.len());
-        body.chunks.push(Chunk { spans, ..Chunk::default() });
+        push(&mut body.chunks, "chunks", Chunk { spans, ..Chunk::default() })?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! v0.7: a map of the payload's values and of chunks, which are maps of their values and of v0.4 spans.
 
 use super::v04::Decoder;
-use super::{Fallible, Form};
+use super::{Fallible, Form, push};
 use crate::trace::keys::Keys;
 use crate::trace::model::{Body, Chunk, Slice, Value};
 
@@ -34,7 +34,7 @@ fn chunks(decoder: &mut Decoder<'_>, body: &mut Body) -> Fallible<()> {
     for _ in 0..decoder.cursor.array()? {
         if !decoder.cursor.nil()? {
             let chunk = chunk(decoder, body)?;
-            body.chunks.push(chunk);
+            push(&mut body.chunks, "chunks", chunk)?;
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ mod strings;
 mod value;
 
 use super::msgpack::Cursor;
-use super::{Error, Fallible, Form};
+use super::{Error, Fallible, Form, push};
 use crate::trace::keys::Keys;
 use crate::trace::model::{Body, Chunk, Slice, Text, Value};
 use crate::trace::strings::TextHasher;
@@ -66,7 +66,7 @@ impl<'a> Decoder<'a> {
         self.body.chunks.clear();
         for _ in 0..self.cursor.array()? {
             let chunk = self.chunk()?;
-            self.body.chunks.push(chunk);
+            push(&mut self.body.chunks, "chunks", chunk)?;
         }
         Ok(())
     }
@@ -100,7 +100,7 @@ impl<'a> Decoder<'a> {
         let first = self.body.spans.len();
         for _ in 0..self.cursor.array()? {
             let span = self.span()?;
-            self.body.spans.push(span);
+            push(&mut self.body.spans, "spans", span)?;
         }
         Ok(Slice::new(first, self.body.spans.len()))
     }
