@@ -32,6 +32,7 @@ mod otlp_http;
 mod otlp_mutations;
 mod proxy;
 mod quickstart;
+mod real_go;
 mod real_node;
 mod real_otlp;
 mod real_python;

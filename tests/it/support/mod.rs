@@ -23,5 +23,6 @@ pub mod recorder;
 pub mod running_intake;
 pub mod running_otlp;
 pub mod tee;
+pub mod tee_v10;
 pub mod traced;
 pub mod wrapped;
