@@ -75,8 +75,10 @@ impl Stats {
         for span in &chunk.spans {
             let by_kind = (2..=5).contains(&span.span_kind);
             let is_one = |key| span.number(key) == Some(1.0);
+            // What the tracer says counts as what the agent finds.
+            let is_top_level = is_one("_top_level") || is_one("_dd.top_level");
             let is_partial = span.number("_dd.partial_version").is_some_and(|number| number >= 0.0);
-            if is_partial || !(by_kind || is_one("_top_level") || is_one("_dd.measured")) {
+            if is_partial || !(by_kind || is_top_level || is_one("_dd.measured")) {
                 continue;
             }
             let end = span.start.wrapping_add(span.duration);
@@ -88,7 +90,7 @@ impl Stats {
             counts.hits += 1;
             counts.errors += u64::from(span.error);
             counts.duration += span.duration;
-            counts.top_level_hits += u64::from(is_one("_top_level"));
+            counts.top_level_hits += u64::from(is_top_level);
             let latencies = if span.error { &mut counts.error } else { &mut counts.ok };
             latencies.0.push(span.duration as f64);
         }
