@@ -190,6 +190,14 @@ impl Class {
         self.meaning as u8 | self.lists & !EXEMPT | self.span_tag == 0
     }
 
+    /// Whether stats may look for its values.
+    #[inline(always)]
+    pub fn is_listed(self) -> bool {
+        self.lists & (PEER | PRIMARY) != 0
+            || self.span_tag > 0
+            || self.meaning == Meaning::ServiceSource
+    }
+
     /// Whether it is longer than the key of a text attribute may be.
     #[inline(always)]
     pub fn is_long(self) -> bool {

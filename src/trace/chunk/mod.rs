@@ -301,43 +301,54 @@ impl Work {
             }
             other => (table.key(position, attribute.key, source), ReadyValue::Other(other)),
         };
+        self.attributes.push(value);
         if attribute.class.is_none() {
-            self.attributes.push(value);
-        } else if let Some(value) = self.note(attribute.class, value, ready, table, context)
-            && !(context.body.form.is_rebuilt() && attribute.class.meaning.has_field())
-        {
-            self.attributes.push(value);
+            return;
+        }
+        let is_kept = self.note_last(attribute.class, ready, table, context);
+        if !is_kept || context.body.form.is_rebuilt() && attribute.class.meaning.has_field() {
+            self.attributes.pop();
         }
     }
 
-    /// Looks at an attribute that some rule looks for; gives it back as it is to be sent, or nothing where it is dropped.
-    fn note(
+    /// Looks at the attribute taken last, which some rule looks for, and changes it where the rule says so: whether it is sent.
+    fn note_last(
         &mut self,
         class: Class,
-        (key, mut value): (Ref, ReadyValue),
         ready: &mut Ready,
         table: &mut Table,
         context: &Context<'_>,
-    ) -> Option<(Ref, ReadyValue)> {
+    ) -> bool {
+        let Some(&(key, mut value)) = self.attributes.last() else { return false };
         ready.notes.marks.see(class.meaning);
         self.facts.marks.see(class.meaning);
         match value {
             ReadyValue::Text(text) => {
-                let changed = self.note_text(class.meaning, text, ready, table, context)?;
-                value = ReadyValue::Text(changed);
+                let Some(changed) = self.note_text(class.meaning, text, ready, table, context)
+                else {
+                    return false;
+                };
+                if changed != text {
+                    value = ReadyValue::Text(changed);
+                    if let Some(last) = self.attributes.last_mut() {
+                        last.1 = value;
+                    }
+                }
                 if class.meaning == Meaning::BaseService {
                     ready.notes.base_service = (key, changed);
                 }
             }
             other => {
                 if class.meaning == Meaning::HttpStatus && !is_http_status(other, context) {
-                    return None;
+                    return false;
                 }
                 self.note_number(class.meaning, other, ready, table);
             }
         }
-        self.list(class, (key, value), ready, table, context);
-        Some((key, value))
+        if class.is_listed() {
+            self.list(class, (key, value), ready, table, context);
+        }
+        true
     }
 
     /// Puts an attribute on the lists that its key is on. Those that stand for a field of the span are there already.

@@ -77,8 +77,11 @@ impl Work {
                 self.list(class, (key, value), ready, table, context);
                 self.attributes.push((key, value));
             }
-        } else if let Some(value) = self.note(class, (key, value), ready, table, context) {
-            self.attributes.push(value);
+            return;
+        }
+        self.attributes.push((key, value));
+        if !self.note_last(class, ready, table, context) {
+            self.attributes.pop();
         }
     }
 

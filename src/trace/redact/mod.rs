@@ -43,13 +43,16 @@ impl Redactor {
     #[inline(always)]
     pub fn is_concerned(&self, kind: SpanType, attribute: &Attribute, source: &[u8]) -> bool {
         let class = attribute.class;
-        let may_be_card = match attribute.value {
-            Value::Text(text) | Value::Bytes(text) => cards::may_be_card(text.of(source)),
-            Value::Number(number) => number.abs() >= CARD_MIN,
-            Value::Int(int) => int.unsigned_abs() >= CARD_MIN as u64,
-            Value::None | Value::Bool(_) | Value::Array(_) | Value::Map(_) => false,
-        };
-        kind.hides(class.hidden) || may_be_card && !class.is_exempt() || !self.rules.is_empty()
+        if kind.hides(class.hidden) || !self.rules.is_empty() {
+            return true;
+        }
+        !class.is_exempt()
+            && match attribute.value {
+                Value::Text(text) | Value::Bytes(text) => cards::may_be_card(text.of(source)),
+                Value::Number(number) => number.abs() >= CARD_MIN,
+                Value::Int(int) => int.unsigned_abs() >= CARD_MIN as u64,
+                Value::None | Value::Bool(_) | Value::Array(_) | Value::Map(_) => false,
+            }
     }
 
     /// Whether SQL is read by the dialect of its database.
