@@ -27,6 +27,15 @@ pub struct Run {
     pub port: u16,
 }
 
+/// The statements that the apps send, and what the agent makes of them where it hides what was typed.
+const STATEMENTS: [(&str, &str); 2] = [
+    (
+        "CREATE TABLE orders (number INTEGER, item TEXT)",
+        "CREATE TABLE orders ( number INTEGER, item TEXT )",
+    ),
+    ("INSERT INTO orders VALUES (?, ?)", "INSERT INTO orders VALUES ( ? )"),
+];
+
 impl Run {
     /// Starts `command` under pillion with `arguments` for it, and waits until it serves. `env` is added to what every run has.
     pub fn start(arguments: &[&str], command: &[&str], path: &Path, env: &[(&str, &str)]) -> Self {
@@ -72,6 +81,11 @@ impl Run {
         assert!(!sent.is_empty(), "the tracer sent nothing: {}", self.wrapped.stderr());
         // The agent's form of a name begins with a letter.
         sent.values_mut().for_each(|span| span.name = span.name.replace("__main__.", "main."));
+        for span in sent.values_mut() {
+            if let Some((_, hidden)) = STATEMENTS.iter().find(|(sent, _)| *sent == span.resource) {
+                span.resource = (*hidden).into();
+            }
+        }
         let as_sent: BTreeMap<u64, Sent> =
             arrived.iter().map(|(id, arrived)| (*id, sent_of(arrived))).collect();
         assert_eq!(as_sent, sent);
