@@ -176,8 +176,8 @@ impl Table {
         !self.known.is_empty()
     }
 
-    /// The numbers of key and value of the text attribute at a position among a span's attributes, where one look finds them: both were looked
-    /// up before in the body's own table, or the key is that of an earlier span.
+    /// The numbers of key and value of the text attribute at a position among a span's attributes, whose key is not too long, where one look
+    /// finds them: both were looked up before in the body's own table, or the key is that of an earlier span.
     #[inline(always)]
     pub fn quick_pair(
         &mut self,

@@ -207,3 +207,38 @@ fn filters_drop_what_they_name_and_count_it() {
         assert_eq!(outcome.bytes.is_empty(), drops, "stats of what was dropped: {value}");
     }
 }
+
+#[test]
+fn a_key_that_is_too_long_is_cut_also_where_it_is_a_value_elsewhere() {
+    let long = "k".repeat(201);
+    let cut = format!("{}...", "k".repeat(200));
+    let at = |strings: &[&str], text: &str| {
+        Value::from(strings.iter().position(|string| *string == text).unwrap())
+    };
+    let strings = ["", "shop", "op", "a", "b", "v", long.as_str()];
+    let index = |text| at(&strings, text);
+    let meta = [("a", long.as_str()), ("b", "v"), (long.as_str(), "v")];
+    let meta = meta.map(|(key, value)| (index(key), index(value))).to_vec();
+    let span = Value::Array(vec![
+        index("shop"),
+        index("op"),
+        index("op"),
+        7.into(),
+        8.into(),
+        0.into(),
+        NOW_NS.into(),
+        1000.into(),
+        0.into(),
+        Value::Map(meta),
+        Value::Map(vec![]),
+        index(""),
+    ]);
+    let table = Value::Array(strings.iter().map(|string| text(string)).collect());
+    let body = Value::Array(vec![table, Value::Array(vec![Value::Array(vec![span])])]);
+    let mut bytes = Vec::new();
+    rmpv::encode::write_value(&mut bytes, &body).unwrap();
+    let outcome = send(&[], &bytes);
+    assert_eq!(outcome.attribute("a").unwrap(), long);
+    assert_eq!(outcome.attribute(&cut).as_deref(), Some("v"));
+    assert_eq!(outcome.attribute(&long), None);
+}

@@ -288,7 +288,12 @@ impl Work {
         let source = context.source;
         let value = match attribute.value {
             Value::Text(text) => {
-                let quick = table.quick_pair(position, attribute.key, text, source);
+                // A long key is cut here, but not where the same string is a value, or the key of a number.
+                let quick = if attribute.class.is_long() {
+                    None
+                } else {
+                    table.quick_pair(position, attribute.key, text, source)
+                };
                 let (key, value) =
                     quick.unwrap_or_else(|| table.slow_pair(position, attribute, text, source));
                 (key, ReadyValue::Text(value))
