@@ -1,18 +1,12 @@
 //! What is hidden, replaced or filtered is nowhere in what leaves: bodies through the pipeline, with the settings as a user writes them.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
-
-use pillion::config::{self, Env, Mode};
-use pillion::ledger::Ledger;
-use pillion::pipeline::{OpenBuckets, Pipeline, TraceRequest};
-use pillion::relay::{Kind, Payload};
+use pillion::pipeline::{OpenBuckets, TraceRequest};
 use pillion::trace::Tracer;
 use pillion::trace::decode::ApiVersion;
 use rmpv::Value;
 
 use crate::support::decoded::{self, AgentPayload, Value as Decoded};
+use crate::support::recorded::{self, Recorded};
 
 const NOW_NS: u64 = 1_750_000_000_000_000_000;
 
@@ -71,31 +65,20 @@ fn body(kind: &str, resource: &str, meta: &[(&str, Value)], metrics: &[(&str, f6
 fn send(settings: &[(&str, &str)], body: &[u8]) -> Outcome {
     let mut pairs = vec![("DD_API_KEY", "k")];
     pairs.extend_from_slice(settings);
-    let (settings, problems) = config::read(&Env::of(&pairs), Mode::Wrapper);
-    assert!(problems.is_empty(), "{problems:?}");
-    let sent: Rc<RefCell<Vec<Payload>>> = Rc::default();
-    let outlet = Rc::clone(&sent);
-    let outlet = move |payload| {
-        outlet.borrow_mut().push(payload);
-        Vec::new()
-    };
-    let ledger = Arc::new(Ledger::default());
-    let mut pipeline =
-        Pipeline::new(settings.pipeline, Arc::clone(&ledger), Box::new(outlet), None, NOW_NS);
+    let mut run = Recorded::new(&pairs, NOW_NS);
     let request = TraceRequest {
         version: ApiVersion::V04,
         content_type: Some("application/msgpack"),
         tracer: Tracer::default(),
         body,
     };
-    pipeline.traces(&request, NOW_NS).unwrap();
-    pipeline.flush(NOW_NS, OpenBuckets::Flush);
-    let sent = sent.take();
-    let traces = sent.iter().find(|payload| payload.kind == Kind::Traces);
+    run.pipeline.traces(&request, NOW_NS).unwrap();
+    run.pipeline.flush(NOW_NS, OpenBuckets::Flush);
+    let sent = run.take();
     Outcome {
-        payload: traces.map(|payload| decoded::agent_payload(&payload.body)),
+        payload: recorded::traces(&sent).map(decoded::agent_payload),
         bytes: sent.into_iter().flat_map(|payload| payload.body).collect(),
-        filtered: ledger.spans.read().filtered,
+        filtered: run.ledger.spans.read().filtered,
     }
 }
 

@@ -15,6 +15,10 @@ mod stats;
 #[allow(dead_code, reason = "it is made for other tests, which look at more of it")]
 mod decoded;
 
+#[path = "../../shared/recorded.rs"]
+#[allow(dead_code, reason = "it is made for other tests, which use more of it")]
+mod recorded;
+
 /// A way in.
 pub struct Target {
     /// Its name in `cargo fuzz run NAME`.

@@ -1,22 +1,18 @@
 //! The whole way of a traces body: bytes in, payloads out, read by the vendor's own types. What was received is what was sent, filtered or
 //! sampled out; a body that is refused leaves nothing behind; and none has an effect on the next one.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use libdd_trace_protobuf::pb;
-use pillion::config::{self, Env, Mode};
-use pillion::ledger::Ledger;
-use pillion::pipeline::{OpenBuckets, Pipeline, Tap, TraceRequest};
-use pillion::relay::{Kind, Payload};
+use pillion::pipeline::{OpenBuckets, Tap, TraceRequest};
+use pillion::relay::Kind;
 use pillion::trace::Tracer;
 use pillion::trace::decode::ApiVersion;
 use pillion::view;
 
 use super::chosen;
 use super::decoded::{self, AgentPayload, Chunk, Span};
+use super::recorded::Recorded;
 
 pub(super) const JSON: &[&str] = &[
     "\u{0}\u{0}[[{\"service\":\"a\",\"name\":\"b\",\"resource\":\"c\",\"trace_id\":1,\"span_id\":2,\"start\":3,\"duration\":4,\"meta\":{\"env\":\"x\",\"_dd.p.tid\":\"1f\"},\"metrics\":{\"_sampling_priority_v1\":-1,\"_dd.span_sampling.mechanism\":8}}]]",
@@ -104,46 +100,26 @@ pub(super) fn json(data: &[u8]) {
     check(ApiVersion::V03, "application/json", data);
 }
 
-/// A pipeline, and what it has sent.
-struct Running {
-    pipeline: Pipeline,
-    ledger: Arc<Ledger>,
-    sent: Rc<RefCell<Vec<Payload>>>,
-}
+/// A pipeline, what it has sent, and where nothing is sent somebody who is shown the spans.
+struct Running(Recorded);
 
 impl Running {
     fn new(settings: &[(&str, &str)]) -> Self {
-        let (settings, problems) = config::read(&Env::of(settings), Mode::Wrapper);
-        assert!(
-            problems.iter().all(|problem| problem.to_string().contains("DD_API_KEY")),
-            "{problems:?}"
-        );
-        let sent: Rc<RefCell<Vec<Payload>>> = Rc::default();
-        let outlet = Rc::clone(&sent);
-        let outlet = move |payload| {
-            outlet.borrow_mut().push(payload);
-            Vec::new()
-        };
-        let ledger = Arc::new(Ledger::default());
-        let tap = (!settings.pipeline.sending).then(|| {
-            Box::new(|spans: Vec<view::Span>| {
-                let shown = view::render(&spans, 80, true);
-                assert!(shown.lines().count() > spans.len().min(1));
-            }) as Tap
+        let tap: Tap = Box::new(|spans: Vec<view::Span>| {
+            let shown = view::render(&spans, 80, true);
+            assert!(shown.lines().count() > spans.len().min(1));
         });
-        let outlet = Box::new(outlet);
-        let pipeline = Pipeline::new(settings.pipeline, Arc::clone(&ledger), outlet, tap, NOW_NS);
-        Self { pipeline, ledger, sent }
+        Self(Recorded::with_tap(settings, Some(tap), NOW_NS))
     }
 
     fn take(&mut self, version: ApiVersion, media: &str, tracer: Tracer<'_>, body: &[u8]) -> bool {
         let request = TraceRequest { version, content_type: Some(media), tracer, body };
-        let before = (self.ledger.spans.read(), self.ledger.chunks.read());
-        match self.pipeline.traces(&request, NOW_NS) {
+        let before = (self.0.ledger.spans.read(), self.0.ledger.chunks.read());
+        match self.0.pipeline.traces(&request, NOW_NS) {
             Ok(()) => true,
             Err(error) => {
                 assert!((400..500).contains(&error.status()), "{error}");
-                assert_eq!((self.ledger.spans.read(), self.ledger.chunks.read()), before);
+                assert_eq!((self.0.ledger.spans.read(), self.0.ledger.chunks.read()), before);
                 false
             }
         }
@@ -160,9 +136,9 @@ impl Running {
 
     /// Everything that was sent, which is all that is held.
     fn finish(mut self) -> Vec<AgentPayload> {
-        self.pipeline.flush(NOW_NS, OpenBuckets::Flush);
+        self.0.pipeline.flush(NOW_NS, OpenBuckets::Flush);
         let (mut payloads, mut spans, mut chunks, mut groups) = (Vec::new(), 0, 0, 0);
-        for payload in self.sent.borrow().iter() {
+        for payload in self.0.take() {
             match payload.kind {
                 Kind::Traces => {
                     let read = decoded::agent_payload(&payload.body);
@@ -184,9 +160,9 @@ impl Running {
                 }
             }
         }
-        let held = [&self.ledger.spans, &self.ledger.chunks, &self.ledger.stats_groups]
+        let held = [&self.0.ledger.spans, &self.0.ledger.chunks, &self.0.ledger.stats_groups]
             .map(|flow| flow.read().held());
-        assert_eq!(held, [spans, chunks, groups], "{:?}", self.ledger);
+        assert_eq!(held, [spans, chunks, groups], "{:?}", self.0.ledger);
         payloads
     }
 }
@@ -204,9 +180,9 @@ fn check(version: ApiVersion, media: &str, data: &[u8]) {
     };
     let mut running = Running::new(settings);
     let is_taken = running.take(version, media, tracer, body);
-    assert_eq!(running.ledger.bodies_refused.load(Ordering::Relaxed), u64::from(!is_taken));
+    assert_eq!(running.0.ledger.bodies_refused.load(Ordering::Relaxed), u64::from(!is_taken));
     if is_taken && let Some(spans) = spans_of(version, media, body) {
-        assert_eq!(running.ledger.spans.read().received, spans, "spans of an accepted body");
+        assert_eq!(running.0.ledger.spans.read().received, spans, "spans of an accepted body");
     }
     running.take_known();
     running.take(version, media, tracer, body);

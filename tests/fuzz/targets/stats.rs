@@ -1,19 +1,15 @@
 //! Stats that tracers have computed: every group of an accepted body is in what is sent, which the vendor's own types can read.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use libdd_trace_protobuf::pb;
-use pillion::config::{self, Env, Mode};
-use pillion::ledger::Ledger;
-use pillion::pipeline::{OpenBuckets, Pipeline};
-use pillion::relay::{Kind, Payload};
+use pillion::pipeline::OpenBuckets;
+use pillion::relay::Kind;
 use pillion::trace::Tracer;
 use rmpv::Value;
 
 use super::chosen;
+use super::recorded::Recorded;
 
 const NOW_NS: u64 = 1_750_000_000_000_000_000;
 
@@ -24,44 +20,20 @@ pub(super) const SKETCHES: &[&str] = &[
     "\u{1a}\u{0}",
 ];
 
-/// A pipeline, and what it has sent.
-struct Running {
-    pipeline: Pipeline,
-    ledger: Arc<Ledger>,
-    sent: Rc<RefCell<Vec<Payload>>>,
-}
-
-impl Running {
-    fn new(settings: &[(&str, &str)]) -> Self {
-        let (settings, problems) = config::read(&Env::of(settings), Mode::Wrapper);
-        assert!(problems.is_empty(), "{problems:?}");
-        let sent: Rc<RefCell<Vec<Payload>>> = Rc::default();
-        let outlet = Rc::clone(&sent);
-        let outlet = move |payload| {
-            outlet.borrow_mut().push(payload);
-            Vec::new()
-        };
-        let ledger = Arc::new(Ledger::default());
-        let pipeline =
-            Pipeline::new(settings.pipeline, Arc::clone(&ledger), Box::new(outlet), None, NOW_NS);
-        Self { pipeline, ledger, sent }
+/// The groups of all that was sent, counted by the vendor's own types and by the ledger.
+fn groups(run: &mut Recorded) -> Vec<pb::ClientGroupedStats> {
+    run.pipeline.flush(NOW_NS + 3_600_000_000_000, OpenBuckets::Flush);
+    let mut all = Vec::new();
+    for payload in run.take() {
+        assert_eq!(payload.kind, Kind::Stats);
+        let read: pb::StatsPayload = rmp_serde::from_slice(&payload.body).expect("stats");
+        let buckets = read.stats.into_iter().flat_map(|client| client.stats);
+        let groups: Vec<_> = buckets.flat_map(|bucket| bucket.stats).collect();
+        assert_eq!(payload.counts.stats_groups, groups.len() as u64);
+        all.extend(groups);
     }
-
-    /// The groups of all that was sent, counted by the vendor's own types and by the ledger.
-    fn groups(&mut self) -> Vec<pb::ClientGroupedStats> {
-        self.pipeline.flush(NOW_NS + 3_600_000_000_000, OpenBuckets::Flush);
-        let mut all = Vec::new();
-        for payload in self.sent.borrow().iter() {
-            assert_eq!(payload.kind, Kind::Stats);
-            let read: pb::StatsPayload = rmp_serde::from_slice(&payload.body).expect("stats");
-            let buckets = read.stats.into_iter().flat_map(|client| client.stats);
-            let groups: Vec<_> = buckets.flat_map(|bucket| bucket.stats).collect();
-            assert_eq!(payload.counts.stats_groups, groups.len() as u64);
-            all.extend(groups);
-        }
-        assert_eq!(self.ledger.stats_groups.read().received, all.len() as u64);
-        all
-    }
+    assert_eq!(run.ledger.stats_groups.read().received, all.len() as u64);
+    all
 }
 
 pub(super) fn body(data: &[u8]) {
@@ -74,12 +46,12 @@ pub(super) fn body(data: &[u8]) {
             ("DD_APM_REPLACE_TAGS", r#"[{"name":"*","pattern":"4..","repl":"200"}]"#),
         ],
     ];
-    let mut running = Running::new(SETTINGS[usize::from(choice) % SETTINGS.len()]);
+    let mut running = Recorded::new(SETTINGS[usize::from(choice) % SETTINGS.len()], NOW_NS);
     let tracer = Tracer { lang: "go", obfuscated_stats: choice & 0x80 != 0, ..Tracer::default() };
     let taken = running.pipeline.client_stats(&tracer, body, NOW_NS);
     let refused = running.ledger.bodies_refused.load(Ordering::Relaxed);
     assert_eq!(refused, u64::from(taken.is_err()));
-    let groups = running.groups();
+    let groups = groups(&mut running);
     if let Err(error) = taken {
         assert_eq!(error.status(), 400);
         assert!(groups.is_empty(), "a refused body leaves nothing behind");
@@ -117,12 +89,12 @@ pub(super) fn sketch(data: &[u8]) {
         usual.add(duration).expect("a duration");
     }
     let usual = usual.encode_to_vec();
-    let mut running = Running::new(&[("DD_API_KEY", "x")]);
+    let mut running = Recorded::new(&[("DD_API_KEY", "x")], NOW_NS);
     for (ok, error) in [(&usual[..], &[][..]), (data, data), (data, data)] {
         let body = body_with(ok, error);
         running.pipeline.client_stats(&Tracer::default(), &body, NOW_NS).expect("a body");
     }
-    let groups = running.groups();
+    let groups = groups(&mut running);
     let [group] = &groups[..] else { panic!("{} groups", groups.len()) };
     assert_eq!(group.hits, 6);
     let sum = libdd_ddsketch::DDSketch::from_encoded(&group.ok_summary).expect("a sketch");

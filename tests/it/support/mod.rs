@@ -19,6 +19,8 @@ pub mod mutate;
 pub mod otlp;
 pub mod place;
 pub mod pty;
+#[path = "../../shared/recorded.rs"]
+pub mod recorded;
 pub mod recorder;
 pub mod running_intake;
 pub mod running_otlp;
