@@ -1,5 +1,6 @@
 //! A decoded body: flat lists that refer to each other by ranges and to the bytes by places, so that one set of them serves every body.
 
+use std::fmt;
 use std::ops::Range;
 
 use hashbrown::HashTable;
@@ -56,10 +57,17 @@ impl From<Piece> for Text {
 }
 
 /// The place of a string in the bytes of its body. What it holds need not be UTF-8.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Text {
     number: u32,
     piece: Piece,
+}
+
+/// In few letters: a body has very many of them.
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}#{}", self.piece.at, self.piece.len, self.number)
+    }
 }
 
 impl Text {
@@ -283,6 +291,19 @@ pub struct TableString {
     pub used: u32,
 }
 
+/// Numbers of strings, to be found by a hash that the decoder chooses.
+#[derive(Default)]
+pub struct Numbers(pub HashTable<u32>);
+
+/// In ascending order, whatever the hashes are.
+impl fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut numbers: Vec<u32> = self.0.iter().copied().collect();
+        numbers.sort_unstable();
+        f.debug_set().entries(numbers).finish()
+    }
+}
+
 /// A decoded body.
 #[derive(Debug, Default)]
 pub struct Body {
@@ -309,7 +330,7 @@ pub struct Body {
     /// The hash of each string of the table, where decoding needed it.
     pub hashes: Vec<u64>,
     /// The numbers of the table's strings, to be found by those hashes while the table grows.
-    pub numbers: HashTable<u32>,
+    pub numbers: Numbers,
     /// The bytes that places refer to where they are not those of the request: a JSON body is read through a msgpack one.
     pub transcoded: Option<Vec<u8>>,
 }
@@ -328,8 +349,8 @@ impl Body {
         clear(&mut self.values);
         clear(&mut self.strings);
         clear(&mut self.hashes);
-        self.numbers.clear();
-        self.numbers.shrink_to(KEPT_ELEMENTS_MAX, |_| 0);
+        self.numbers.0.clear();
+        self.numbers.0.shrink_to(KEPT_ELEMENTS_MAX, |_| 0);
         self.transcoded = None;
     }
 

@@ -46,7 +46,7 @@ impl Decoder<'_> {
         }
         let hash = self.hasher.hash(bytes);
         let (body, source) = (&*self.body, self.cursor.bytes());
-        let known = body.numbers.find(hash, |number| is_string(body, *number, bytes, source));
+        let known = body.numbers.0.find(hash, |number| is_string(body, *number, bytes, source));
         match known.and_then(|number| body.string(*number as usize)) {
             Some(text) => Ok(text),
             None => Ok(self.add(text, hash)),
@@ -59,7 +59,7 @@ impl Decoder<'_> {
         let hashes = &self.body.hashes;
         let hash_of = |number: &u32| hashes.get(*number as usize).copied().unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, reason = "it was 32 bits before")]
-        self.body.numbers.insert_unique(hash, text.number() as u32, hash_of);
+        self.body.numbers.0.insert_unique(hash, text.number() as u32, hash_of);
         text
     }
 
@@ -79,7 +79,7 @@ impl Decoder<'_> {
             let source = self.cursor.bytes();
             let mut numbers = std::mem::take(&mut self.body.numbers);
             let is_it = |number: &u32| is_string(self.body, *number, bytes, source);
-            if let Ok(earlier) = numbers.find_entry(hash, is_it) {
+            if let Ok(earlier) = numbers.0.find_entry(hash, is_it) {
                 earlier.remove();
             }
             self.body.numbers = numbers;
