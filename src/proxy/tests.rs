@@ -10,7 +10,7 @@ use hyper::{Request, StatusCode};
 use super::{AtOnce, Endpoint, Proxy, ReplyBody, Settings, Upstream};
 use crate::ledger::{Ledger, Shed};
 use crate::limits::{PROXY_AT_ONCE_MAX, TELEMETRY_BYTES_MAX};
-use crate::relay::{self, Compression, Destination};
+use crate::relay::{self, Destination};
 use crate::secret::ApiKey;
 
 fn upstream(url: &str) -> Upstream {
@@ -47,20 +47,7 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn proxy(settings: &Settings) -> (Proxy, Arc<Ledger>) {
     let ledger = Arc::new(Ledger::default());
-    let network = relay::Settings {
-        api_key: None,
-        trace_url: String::new(),
-        further: Vec::new(),
-        queue_bytes_max: 0,
-        compression: Compression::None,
-        proxy_http: None,
-        proxy_https: None,
-        no_proxy: Vec::new(),
-        ca_file: None,
-        skip_tls_check: false,
-        request_timeout: Duration::ZERO,
-    };
-    (Proxy::new(settings, network, Arc::clone(&ledger)), ledger)
+    (Proxy::new(settings, relay::Settings::none(), Arc::clone(&ledger)), ledger)
 }
 
 fn head(path: &str) -> Parts {

@@ -281,6 +281,26 @@ pub struct Settings {
     pub request_timeout: Duration,
 }
 
+#[cfg(test)]
+impl Settings {
+    /// No intake, no queue and no proxy: for tests that change what they are about.
+    pub(crate) fn none() -> Self {
+        Self {
+            api_key: None,
+            trace_url: String::new(),
+            further: Vec::new(),
+            queue_bytes_max: 0,
+            compression: Compression::None,
+            proxy_http: None,
+            proxy_https: None,
+            no_proxy: Vec::new(),
+            ca_file: None,
+            skip_tls_check: false,
+            request_timeout: Duration::ZERO,
+        }
+    }
+}
+
 /// An intake and the key for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {

@@ -332,19 +332,7 @@ mod tests {
     use crate::relay::{Compression, Kind, Payload, Settings};
 
     fn dialer() -> Arc<Dialer> {
-        Arc::new(Dialer::new(Settings {
-            api_key: None,
-            trace_url: String::new(),
-            further: Vec::new(),
-            queue_bytes_max: 0,
-            compression: Compression::None,
-            proxy_http: None,
-            proxy_https: None,
-            no_proxy: Vec::new(),
-            ca_file: None,
-            skip_tls_check: false,
-            request_timeout: Duration::ZERO,
-        }))
+        Arc::new(Dialer::new(Settings::none()))
     }
 
     #[test]

@@ -20,6 +20,17 @@ pub(super) enum Verdict<'a> {
     Drop,
 }
 
+impl<'a> Verdict<'a> {
+    /// What becomes of `text`; nothing where it goes.
+    pub(super) fn of(self, text: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Keep => Some(text),
+            Self::Text(new) => Some(new),
+            Self::Drop => None,
+        }
+    }
+}
+
 /// All obfuscators, and the buffer that they write to.
 #[derive(Debug)]
 pub(super) struct Hider {

@@ -91,11 +91,7 @@ impl Redactor {
         value: &'a str,
         dbms: &str,
     ) -> Option<Scalar<'a>> {
-        let hidden = match self.hider.tag(kind, class, value, dbms) {
-            Verdict::Keep => value,
-            Verdict::Text(text) => text,
-            Verdict::Drop => return None,
-        };
+        let hidden = self.hider.tag(kind, class, value, dbms).of(value)?;
         self.rules.attribute(key, Scalar::Text(normalise::meta_value(key, hidden)))
     }
 
@@ -108,11 +104,7 @@ impl Redactor {
         value: &'a str,
         dbms: &str,
     ) -> Option<Scalar<'a>> {
-        let hidden = match self.hider.tag(kind, class, value, dbms) {
-            Verdict::Keep => value,
-            Verdict::Text(text) => text,
-            Verdict::Drop => return None,
-        };
+        let hidden = self.hider.tag(kind, class, value, dbms).of(value)?;
         self.rules.attribute(key, Scalar::Text(Cow::Borrowed(hidden)))
     }
 
