@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, SpawnError};
-use crate::{cli, config, init, intake};
+use crate::{cli, config, init, intake, log};
 
 use telemetry::{Plan, Telemetry};
 
@@ -57,7 +57,8 @@ fn sidecar(view: bool) -> u8 {
 
 /// Settings are read and sockets are bound before the app starts: a tracer that connects early waits in the backlog and is never refused.
 fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
-    let (settings, problems) = config::read(&Env::of_process(), mode);
+    log::report_panics();
+    let (settings, problems) = config::read(&Env::of_process().with_file(), mode);
     let (listeners, complaints) = intake::bind(&settings.intake);
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };

@@ -12,7 +12,7 @@ use nix::sys::socket::sockopt::{Ipv6V6Only, ReuseAddr, TcpNoDelay};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6};
 use nix::sys::socket::{bind as bind_socket, listen, setsockopt, socket};
 
-use crate::intake::Settings;
+use crate::intake::{Settings, inherit};
 
 /// Mode of the unix socket, the agent's: everybody may write (connect), only the owner may read.
 const SOCKET_MODE: u32 = 0o722;
@@ -21,7 +21,8 @@ const SOCKET_MODE: u32 = 0o722;
 #[derive(Debug, Default)]
 pub struct Listeners {
     pub(super) tcp: Vec<TcpListener>,
-    pub(super) unix: Option<(UnixListener, PathBuf)>,
+    /// With the path, where we have made it.
+    pub(super) unix: Option<(UnixListener, Option<PathBuf>)>,
 }
 
 impl Listeners {
@@ -45,6 +46,28 @@ pub fn bind(settings: &Settings) -> (Listeners, Vec<String>) {
     if !settings.enabled {
         return (listeners, problems);
     }
+    // First, before a number that nobody has opened could become that of a socket of ours.
+    let inherited = inherit::listeners(settings, &mut problems);
+    match inherited.tcp {
+        Some(listener) => listeners.tcp.push(listener),
+        None => bind_tcp(settings, &mut listeners, &mut problems),
+    }
+    match (inherited.unix, &settings.socket) {
+        (Some(listener), _) => listeners.unix = Some((listener, None)),
+        (None, Some(path)) => match listen_unix(path) {
+            Ok(listener) => listeners.unix = Some((listener, Some(path.clone()))),
+            Err(error) => problems.push(format!(
+                "cannot listen on the unix socket {}: {error}; tracers can still use TCP, or set DD_APM_RECEIVER_SOCKET to a path in an \
+                 existing folder",
+                path.display()
+            )),
+        },
+        (None, None) => {}
+    }
+    (listeners, problems)
+}
+
+fn bind_tcp(settings: &Settings, listeners: &mut Listeners, problems: &mut Vec<String>) {
     let hosts = if settings.port == 0 { &[][..] } else { &settings.hosts[..] };
     let v6_only = hosts.iter().any(IpAddr::is_ipv4);
     for &host in hosts {
@@ -55,17 +78,6 @@ pub fn bind(settings: &Settings) -> (Listeners, Vec<String>) {
             Err(error) => problems.push(tcp_problem(address, error)),
         }
     }
-    if let Some(path) = &settings.socket {
-        match listen_unix(path) {
-            Ok(listener) => listeners.unix = Some((listener, path.clone())),
-            Err(error) => problems.push(format!(
-                "cannot listen on the unix socket {}: {error}; tracers can still use TCP, or set DD_APM_RECEIVER_SOCKET to a path in an \
-                 existing folder",
-                path.display()
-            )),
-        }
-    }
-    (listeners, problems)
 }
 
 fn tcp_problem(address: SocketAddr, error: Errno) -> String {
@@ -135,7 +147,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Errno, IpAddr, SocketAddr, TcpListener, bind, tcp_problem};
-    use crate::intake::Settings;
+    use crate::intake::{Inherited, Settings};
 
     fn settings(port: u16) -> Settings {
         Settings {
@@ -146,6 +158,7 @@ mod tests {
             receive_timeout: Duration::from_secs(5),
             connections_max: 10,
             body_bytes_max: 1000,
+            inherited: Inherited::default(),
         }
     }
 

@@ -157,8 +157,13 @@ impl Pipeline {
     ) {
         let payload = self.batch.open(open);
         let work = &mut self.work;
-        let single = self.sampled.apply(decision, &self.samplers, work, payload, mark);
+        self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
+        if let Some(install) = &self.settings.install
+            && !decision.is_dropped
+        {
+            self.installed.tell(install, work, table, &mut self.sampled);
+        }
         let is_first_gone =
             decision.share == Share::Part && self.samplers.kept().first() != Some(&0);
         let marker = table.strings.intern(context.body.form.marker().as_bytes());
@@ -171,7 +176,7 @@ impl Pipeline {
         let additions = Additions {
             is_dropped: decision.is_dropped,
             chunk: tracked.as_slice(),
-            single,
+            single: self.sampled.single(),
             marker: (payload.own.converted, ReadyValue::Text(marker)),
             marks: marked_spans(chunk, context.body, is_first_gone),
             lacking: &lacking,

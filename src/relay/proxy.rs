@@ -165,6 +165,7 @@ mod tests {
             ca_file: None,
             skip_tls_check: false,
             request_timeout: Duration::ZERO,
+            connecting: Default::default(),
         }
     }
 

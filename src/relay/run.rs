@@ -316,6 +316,7 @@ mod tests {
             ca_file: None,
             skip_tls_check: false,
             request_timeout: Duration::from_secs(1),
+            connecting: Default::default(),
         }
     }
 

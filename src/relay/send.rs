@@ -1,7 +1,7 @@
 //! One request: its headers, the pool of connections it goes through, and what is said of its answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
@@ -57,6 +57,7 @@ struct Built {
 struct Pool {
     client: Client,
     number: u64,
+    made: Instant,
     /// It has had an answer, so there may be connections in it that have died since.
     has_answered: bool,
     /// The proxy in words, for errors, which may be its own.
@@ -103,7 +104,11 @@ impl Sender {
 
     fn pool(&self) -> Result<Pool, String> {
         let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = &slot.pool {
+        let lasts = |pool: &&Pool| {
+            let most = self.settings.connecting.reset_interval;
+            most.is_none_or(|most| pool.made.elapsed() < most)
+        };
+        if let Some(pool) = slot.pool.as_ref().filter(lasts) {
             return Ok(pool.clone());
         }
         let built = match &slot.built {
@@ -122,10 +127,11 @@ impl Sender {
                 slot.built.insert(Built { tls, proxy }).clone()
             }
         };
-        let client = client::build(built.tls, built.proxy.as_ref(), self.settings.request_timeout)?;
+        let client = client::build(built.tls, built.proxy.as_ref(), &self.settings)?;
         slot.last += 1;
         let via = built.proxy.map(|proxy| format!(" (through the proxy {})", proxy.url));
-        let pool = Pool { client, number: slot.last, has_answered: false, via };
+        let made = Instant::now();
+        let pool = Pool { client, number: slot.last, made, has_answered: false, via };
         slot.pool = Some(pool.clone());
         Ok(pool)
     }
@@ -191,7 +197,12 @@ impl Sender {
                     is_fresh = true;
                 }
                 Err(error) => {
-                    let mut why = cause(&error.without_url(), self.settings.request_timeout);
+                    let time = if error.is_connect() {
+                        self.settings.request_timeout.min(self.settings.connecting.timeout)
+                    } else {
+                        self.settings.request_timeout
+                    };
+                    let mut why = cause(&error.without_url(), time);
                     why.push_str(&pool.via.unwrap_or_default());
                     let why = scrubbed(&why, &self.secrets);
                     return (Outcome::Retry { why, after: None }, None);

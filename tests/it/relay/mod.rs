@@ -33,6 +33,7 @@ fn settings(url: &str) -> Settings {
         ca_file: None,
         skip_tls_check: false,
         request_timeout: Duration::from_secs(10),
+        connecting: Default::default(),
     }
 }
 
