@@ -11,7 +11,9 @@
 )]
 
 mod architecture;
+mod conf_file;
 mod docker;
+mod identity;
 mod init_exit_codes;
 mod init_first_instant;
 mod init_gvisor;
