@@ -77,3 +77,73 @@ fn is_open(number: RawFd) -> bool {
     // SAFETY: it asks for the flags of a number and changes nothing.
     unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::{AsRawFd, IntoRawFd};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::time::Duration;
+
+    use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+
+    use super::{RawFd, Settings, Taken, listeners};
+    use crate::intake::Inherited;
+
+    fn take(tcp: Option<RawFd>, unix: Option<RawFd>, port: u16) -> (Taken, Vec<String>) {
+        let settings = Settings {
+            hosts: Vec::new(),
+            port,
+            socket: None,
+            enabled: true,
+            receive_timeout: Duration::from_secs(5),
+            connections_max: 10,
+            body_bytes_max: 1000,
+            inherited: Inherited { tcp, unix },
+        };
+        let mut problems = Vec::new();
+        (listeners(&settings, &mut problems), problems)
+    }
+
+    #[test]
+    fn listening_sockets_are_taken_over_and_kept_from_the_child() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = tcp.local_addr().unwrap();
+        let unix = UnixListener::bind(&path).unwrap();
+        fcntl(&tcp, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        let (taken, problems) = take(Some(tcp.into_raw_fd()), Some(unix.into_raw_fd()), 8126);
+        assert!(problems.is_empty(), "{problems:?}");
+        let (tcp, unix) = (taken.tcp.unwrap(), taken.unix.unwrap());
+        assert_eq!(fcntl(&tcp, FcntlArg::F_GETFD).unwrap(), FdFlag::FD_CLOEXEC.bits());
+        let flags = OFlag::from_bits_retain(fcntl(&unix, FcntlArg::F_GETFL).unwrap());
+        assert!(flags.contains(OFlag::O_NONBLOCK));
+        let _clients = (TcpStream::connect(address).unwrap(), UnixStream::connect(&path).unwrap());
+        assert!(tcp.accept().is_ok() && unix.accept().is_ok());
+    }
+
+    #[test]
+    fn what_is_no_such_socket_is_left_alone_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+        let unix = UnixListener::bind(folder.path().join("socket")).unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let of = |fd: &dyn AsRawFd| Some(fd.as_raw_fd());
+        for wrong in [of(&stream), of(&unix), of(&udp), of(&file), Some(9_999)] {
+            let (taken, problems) = take(wrong, None, 8126);
+            assert!(taken.tcp.is_none() && problems.len() == 1, "{problems:?}");
+            let begin =
+                format!("invalid DD_APM_NET_RECEIVER_FD: the open file {} ", wrong.unwrap());
+            assert!(problems[0].starts_with(&begin), "{problems:?}");
+        }
+        let (taken, problems) = take(None, of(&tcp), 8126);
+        assert!(taken.unix.is_none() && problems[0].contains("is not such a listening socket"));
+        // Where TCP is switched off, it stays so.
+        let (taken, problems) = take(of(&tcp), None, 0);
+        assert!(taken.tcp.is_none() && problems.is_empty(), "{problems:?}");
+        assert!(tcp.local_addr().is_ok() && unix.local_addr().is_ok());
+    }
+}

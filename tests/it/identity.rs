@@ -155,7 +155,9 @@ fn the_pairs_that_rates_are_told_of_are_limited() {
 fn stats_of_tracers_are_looked_at_as_often_as_is_set() {
     let text = rmpv::Value::from;
     let map = |entries: &[(&str, rmpv::Value)]| {
-        rmpv::Value::Map(entries.iter().map(|(key, value)| ((*key).into(), value.clone())).collect())
+        rmpv::Value::Map(
+            entries.iter().map(|(key, value)| ((*key).into(), value.clone())).collect(),
+        )
     };
     let group = map(&[("Service", text("s")), ("Name", text("n")), ("Hits", 1.into())]);
     let bucket = map(&[

@@ -1,5 +1,6 @@
 //! The relay against real servers: every rule of sending, waiting and counting.
 
+mod connecting;
 mod queue;
 mod retry;
 mod secret;
