@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
@@ -32,9 +34,9 @@ impl File {
     }
 
     fn find_in(named: Option<PathBuf>, usual: &Path) -> Result<Option<Self>, Problem> {
+        // The standard library would ask twice, to be sure that the system knows the question.
         let is_missing = |path: &Path| {
-            use std::io::ErrorKind::{NotADirectory, NotFound};
-            matches!(path.metadata(), Err(error) if matches!(error.kind(), NotFound | NotADirectory))
+            matches!(access(path, AccessFlags::F_OK), Err(Errno::ENOENT | Errno::ENOTDIR))
         };
         let (path, remedy) = match named {
             Some(path) => (path, "mend it, or DD_CONF_PATH"),

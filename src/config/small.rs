@@ -71,7 +71,9 @@ pub(super) fn text(
 }
 
 fn up_to(file: File, bytes_max: usize) -> Result<String, Wrong> {
-    let mut bytes = Vec::new();
+    let len = file.metadata().map_or(0, |found| found.len());
+    let mut bytes =
+        Vec::with_capacity(usize::try_from(len).map_or(0, |len| len.min(bytes_max) + 1));
     file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > bytes_max {
         return Err(format!("is larger than {bytes_max} bytes"));

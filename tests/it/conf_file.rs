@@ -56,12 +56,11 @@ fn payload(wrapped: &mut Wrapped, port: u16, intake: &Recorder) -> AgentPayload 
     decoded::agent_payload(&requests[0].body)
 }
 
-fn spans(payload: &AgentPayload) -> Vec<(u64, Option<&str>, Option<&str>, Option<&str>)> {
+/// Each span's id with its `url`, `team` and `note`.
+fn spans(payload: &AgentPayload) -> Vec<(u64, [Option<&str>; 3])> {
     let chunks = payload.tracer_payloads.iter().flat_map(|payload| &payload.chunks);
     let spans = chunks.flat_map(|chunk| &chunk.spans);
-    spans
-        .map(|span| (span.span_id, span.text("url"), span.text("team"), span.text("note")))
-        .collect()
+    spans.map(|span| (span.span_id, ["url", "team", "note"].map(|key| span.text(key)))).collect()
 }
 
 /// A file as people write it: comments, quotes, lists, maps.
@@ -103,7 +102,7 @@ fn the_settings_of_a_file_work_without_a_variable() {
     let note = Some("two words, and a comma");
     assert_eq!(
         spans(&sent),
-        [(1, Some("/a?token=?"), Some("own"), note), (3, None, Some("web"), note)]
+        [(1, [Some("/a?token=?"), Some("own"), note]), (3, [None, Some("web"), note])]
     );
     assert_eq!(wrapped.stderr(), "");
 }
@@ -125,7 +124,7 @@ fn a_variable_counts_before_the_file() {
     assert_eq!((sent.hostname.as_str(), sent.env.as_str()), ("web-1", "from-variable"));
     assert_eq!(
         spans(&sent),
-        [(1, Some("/a?token=abc"), Some("own"), None), (3, None, Some("other"), None)]
+        [(1, [Some("/a?token=abc"), Some("own"), None]), (3, [None, Some("other"), None])]
     );
     assert_eq!(wrapped.stderr(), "");
 }
