@@ -57,6 +57,7 @@ fn sidecar(view: bool) -> u8 {
 
 /// Settings are read and sockets are bound before the app starts: a tracer that connects early waits in the backlog and is never refused.
 fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
+    // Before the first thread, which reads the settings file.
     log::report_panics();
     let (settings, problems) = config::read(&Env::of_process().with_file(), mode);
     let (listeners, complaints) = intake::bind(&settings.intake);

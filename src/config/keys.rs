@@ -202,7 +202,8 @@ pub const TAGS: Key = Key {
     names: &["DD_TAGS"],
     yaml: &["tags"],
     default: "",
-    meaning: "`key:value` tags, between commas (or spaces, where there is no comma), for every span that lacks the key.",
+    meaning: "`key:value` tags, between commas (or spaces, where there is no comma) or as a JSON array, for every span that lacks the key. \
+              With those of `DD_EXTRA_TAGS` the first 64 count.",
 };
 /// More tags.
 pub const EXTRA_TAGS: Key = Key {
@@ -426,7 +427,9 @@ pub const FEATURES: Key = Key {
     meaning: "Flags of the agent, between commas: `component2name` names spans by their `component` tag, `big_resource` allows resources of \
               15,000 bytes instead of 5,000, `probabilistic_sampler_full_trace_id` chooses by all 128 bits of the trace id, \
               `error_rare_sample_tracer_drop` lets errors and rare traces be kept that the tracer (not the user) dropped with a negative \
-              priority. Others have no effect.",
+              priority. For SQL: `table_names` adds the tables of a query as `sql.tables`, `replace_sql_digits` (or `quantize_sql_tables`) hides \
+              digits in names, `keep_sql_alias` keeps `AS name`, `dollar_quoted_func` reads `$func$…$func$` as a query, `sqllexer` makes \
+              `obfuscate_only` the default mode. Others have no effect.",
 };
 /// The settings file.
 pub const CONF_PATH: Key = Key {

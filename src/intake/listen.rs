@@ -37,7 +37,8 @@ impl Listeners {
     }
 }
 
-/// Binds what the settings ask for. What could not be bound is one line each, for the user; the rest listens all the same.
+/// Binds what the settings ask for, or takes over what was opened for us in its place. What could not be bound is one line each, for the user;
+/// the rest listens all the same.
 ///
 /// An IPv6 address is left out in silence where the machine has no IPv6: `::1` stands beside `127.0.0.1` for clients that resolve
 /// `localhost` that way, and such a client has then no way to try it.

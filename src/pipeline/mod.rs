@@ -357,12 +357,12 @@ impl Pipeline {
         let force = buckets == OpenBuckets::Flush;
         let mut flushed = Vec::new();
         self.concentrator.flush(now_ns, force, &mut |stats| flushed.push(stats));
-        // A clock that was set back far does not hold them up.
         let interval = u64::try_from(self.settings.client_stats_interval.as_nanos()).unwrap_or(0);
-        let waits =
-            now_ns < self.client_stats_due_ns && now_ns + interval >= self.client_stats_due_ns;
+        let next = now_ns.saturating_add(interval);
+        // A clock that was set back does not hold them up.
+        let waits = now_ns < self.client_stats_due_ns && self.client_stats_due_ns <= next;
         if force || !waits {
-            self.client_stats_due_ns = now_ns.saturating_add(interval);
+            self.client_stats_due_ns = next;
             self.client_stats.flush(now_ns, force, &mut |stats| flushed.push(stats));
         }
         self.send_flushed(flushed);
