@@ -94,6 +94,7 @@ impl Env {
     /// The first of the key's variables that has a value, else what the file has under the first of its keys that is there, and where that
     /// stands. Without white space around it, and a variable without one pair of quotes (files for `docker run --env-file` keep quotes). What is
     /// empty then counts as not set. Bytes that are no UTF-8 become U+FFFD.
+    #[inline(never)]
     pub(super) fn given(&self, key: &Key) -> Option<(Place<'_>, Given<'_>)> {
         let variable = key.names.iter().find_map(|&name| {
             let value = trim(self.raw(name)?.to_string_lossy());
@@ -103,6 +104,7 @@ impl Env {
     }
 
     /// The same as text.
+    #[inline(never)]
     pub(super) fn text(&self, key: &Key) -> Option<(Place<'_>, Cow<'_, str>)> {
         self.given(key).map(|(place, given)| (place, given.into_text()))
     }

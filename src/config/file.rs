@@ -8,7 +8,7 @@ use nix::unistd::{AccessFlags, access};
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
-use super::{parse, small, yaml};
+use super::{small, yaml};
 use crate::limits::CONF_FILE_BYTES_MAX;
 
 /// Its name in a folder.
@@ -46,15 +46,17 @@ impl File {
         let shown = path.display().to_string();
         let read = move || {
             let (path, text) = small::text(&path, Some(NAME), CONF_FILE_BYTES_MAX)?;
-            Self::of(&path.display().to_string(), &text)
+            Ok(small::Found { path, content: Value::Object(yaml::parse(&text)?) })
         };
-        small::within(TIME_MAX, read)
-            .map(Some)
-            .map_err(|wrong| Problem::of_file(&shown, &wrong, remedy))
+        let read = small::within(TIME_MAX, Box::new(read))
+            .map_err(|wrong| Problem::of_file(&shown, &wrong, remedy))?;
+        let Value::Object(tree) = read.content else { return Ok(None) };
+        Ok(Some(Self { path: read.path.display().to_string(), tree }))
     }
 
     /// The file at `path` with this text.
-    pub(super) fn of(path: &str, text: &str) -> Result<Self, parse::Wrong> {
+    #[cfg(test)]
+    pub(super) fn of(path: &str, text: &str) -> Result<Self, super::parse::Wrong> {
         Ok(Self { path: path.to_owned(), tree: yaml::parse(text)? })
     }
 

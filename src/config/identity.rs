@@ -97,9 +97,12 @@ impl HostnameFile {
     /// The file can't be read, or what is in it is no host name.
     pub fn read(&self) -> Result<String, Problem> {
         let path = self.path.clone();
-        let text = move || small::text(&path, None, 2 * HOSTNAME_BYTES_MAX);
-        let host = small::within(TIME_MAX, text).and_then(|(_, text)| {
-            let host = text.trim();
+        let text = move || {
+            let (path, text) = small::text(&path, None, 2 * HOSTNAME_BYTES_MAX)?;
+            Ok(small::Found { path, content: text.into() })
+        };
+        let host = small::within(TIME_MAX, Box::new(text)).and_then(|read| {
+            let host = read.content.as_str().unwrap_or_default().trim();
             let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
             if host.is_empty() || host.len() > HOSTNAME_BYTES_MAX || !host.bytes().all(is_host) {
                 return Err("has no host name in it".to_owned());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::env::{Env, Given};
 use super::keys::{self, Key};
 use super::parse::{self, Wrong};
+use super::problem::Place;
 use super::unsupported::{self, Idle};
 use super::{Mode, Problem, Settings};
 use crate::intake;
@@ -81,7 +82,7 @@ impl Reader<'_> {
         match read(&text) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.problems.push(Problem::new(place, &text, &wrong, &using(key)));
+                self.complain(key, place, &text, &wrong);
                 None
             }
         }
@@ -98,9 +99,15 @@ impl Reader<'_> {
         let text = given.into_text();
         let texts = if is_tree { parse::list(&text) } else { separate(&text) };
         texts.unwrap_or_else(|wrong| {
-            self.problems.push(Problem::new(place, &text, &wrong, &using(key)));
+            self.complain(key, place, &text, &wrong);
             Vec::new()
         })
+    }
+
+    /// Once in the program, and not once for each type of value.
+    #[inline(never)]
+    fn complain(&mut self, key: &Key, place: Place<'_>, text: &str, wrong: &str) {
+        self.problems.push(Problem::new(place, text, wrong, &using(key)));
     }
 
     /// The same with the default in place of nothing.

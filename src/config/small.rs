@@ -8,32 +8,50 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::parse::Wrong;
 
 /// The stack of the thread. Nothing in it recurses deeper than a file may be nested.
 const STACK_BYTES: usize = 128 * 1024;
 
+/// What is read of a file, on the thread that is waited for.
+pub(super) type Work = Box<dyn FnOnce() -> Result<Found, Wrong> + Send>;
+
+/// A file, and what was in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Where it was found.
+    pub(super) path: PathBuf,
+    /// Its text, or what was made of that.
+    pub(super) content: Value,
+}
+
 /// Does `work` on a thread of its own and waits `time` for its end. The error says that there was none.
-pub(super) fn within<T: Send + 'static>(
-    time: Duration,
-    work: impl FnOnce() -> Result<T, Wrong> + Send + 'static,
-) -> Result<T, Wrong> {
+pub(super) fn within(time: Duration, work: Work) -> Result<Found, Wrong> {
+    let place = Arc::new(Mutex::new(None));
     let (report, done) = sync_channel(1);
-    // When the time is up nobody listens any more.
-    let body = move || report.try_send(work()).unwrap_or_default();
+    let own = Arc::clone(&place);
+    let body = move || {
+        let result = work();
+        *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        // When the time is up nobody listens any more.
+        report.try_send(()).unwrap_or_default();
+    };
     thread::Builder::new()
         .name("pillion-file".into())
         .stack_size(STACK_BYTES)
         .spawn(body)
         .map_err(|error| format!("can't be read (no thread for it: {error})"))?;
     match done.recv_timeout(time) {
-        Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => Err(format!("could not be read within {time:?}")),
-        Err(RecvTimeoutError::Disconnected) => {
-            Err("could not be read (a fault of pillion's own)".into())
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+            let result = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            result.unwrap_or_else(|| Err("could not be read (a fault of pillion's own)".into()))
         }
     }
 }
@@ -102,7 +120,7 @@ mod tests {
 
     use nix::sys::stat::Mode;
 
-    use super::{text, within};
+    use super::{Found, text, within};
 
     #[test]
     fn a_file_or_the_named_one_in_a_folder_is_read() {
@@ -148,17 +166,22 @@ mod tests {
     #[test]
     fn work_that_does_not_end_is_left_alone() {
         let (sender, receiver) = channel::<()>();
+        let read = || Found { path: "/x".into(), content: "text".into() };
         let never = move || {
             receiver.recv().ok();
-            Ok(())
+            Ok(read())
         };
         let start = Instant::now();
         assert_eq!(
-            within(Duration::from_millis(20), never),
+            within(Duration::from_millis(20), Box::new(never)),
             Err("could not be read within 20ms".to_owned())
         );
         assert!(start.elapsed() < Duration::from_secs(5));
         drop(sender);
-        assert_eq!(within(Duration::from_secs(20), || Ok(7)), Ok(7));
+        let within = |work| within(Duration::from_secs(20), work);
+        assert_eq!(within(Box::new(move || Ok(read()))), Ok(read()));
+        assert_eq!(within(Box::new(|| Err("x".to_owned()))), Err("x".to_owned()));
+        let fault = within(Box::new(|| panic!("a panic that the test asked for")));
+        assert_eq!(fault, Err("could not be read (a fault of pillion's own)".to_owned()));
     }
 }

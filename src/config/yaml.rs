@@ -4,7 +4,6 @@
 //! the text of a variable. Nothing, `~` and `null` become null, unless they are quoted.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 use serde_json::{Map, Value};
@@ -44,7 +43,8 @@ fn unusable(wrong: &str, place: &Marker) -> Wrong {
 struct Loader {
     /// Lists and maps that have begun, each within the one before.
     open: Vec<Open>,
-    anchors: HashMap<usize, Node>,
+    /// By the parser's numbers, which count up from 1.
+    anchors: Vec<Option<Node>>,
     nodes: usize,
     root: Option<Value>,
 }
@@ -137,7 +137,8 @@ impl Loader {
     }
 
     fn alias(&mut self, anchor: usize) -> Result<(), &'static str> {
-        let node = self.anchors.get(&anchor).ok_or("an alias within what it stands for")?.clone();
+        let node = self.anchors.get(anchor).and_then(Option::clone);
+        let node = node.ok_or("an alias within what it stands for")?;
         if self.open.len() + node.depth > DEPTH_MAX {
             return Err("too many levels");
         }
@@ -169,7 +170,11 @@ impl Loader {
     /// Puts a complete value where it belongs. An anchor of 0 is none.
     fn add(&mut self, node: Node, anchor: usize) -> Result<(), &'static str> {
         if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
+            let len = self.anchors.len().max(anchor + 1);
+            self.anchors.resize(len, None);
+            if let Some(place) = self.anchors.get_mut(anchor) {
+                *place = Some(node.clone());
+            }
         }
         if self.wants_key() {
             let Value::String(text) = node.value else { return Err("a key that is no text") };
@@ -201,7 +206,9 @@ fn merge(map: &mut Map<String, Value>, merged: Vec<Value>) -> Result<(), &'stati
         match value {
             Value::Object(other) => {
                 for (key, value) in other {
-                    map.entry(key).or_insert(value);
+                    if !map.contains_key(&key) {
+                        map.insert(key, value);
+                    }
                 }
             }
             Value::Array(list) if list.iter().all(Value::is_object) => merge(map, list)?,
