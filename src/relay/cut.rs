@@ -51,7 +51,7 @@ fn fits(parts: &[Part], len: usize) -> bool {
 fn piece(item: &Item, body: &[u8], keep: &Range<usize>) -> Payload {
     let mut piece = Vec::with_capacity(body.len() / 2);
     let (mut counts, mut parts) = (Counts::default(), Vec::with_capacity(keep.len()));
-    let mut copy = |piece: &mut Vec<u8>, bytes: Range<usize>| {
+    let copy = |piece: &mut Vec<u8>, bytes: Range<usize>| {
         piece.extend_from_slice(body.get(bytes).unwrap_or_default())
     };
     let mut at = 0;

@@ -58,7 +58,7 @@ pub(crate) use jump::Jump;
 pub(crate) use run::{give_memory_back, runtime};
 
 pub use kind::{Family, Kind};
-pub use settings::{Compression, Destination, Intake, Settings};
+pub use settings::{Compression, Connecting, Destination, Intake, Settings, TlsMin};
 
 /// One request body that is to be sent.
 #[derive(Debug)]

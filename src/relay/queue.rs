@@ -11,7 +11,7 @@ use crate::ledger::{Counts, Ledger, Shed};
 use crate::relay::answer::Outcome;
 use crate::relay::held::{Held, Item, Next, Number};
 use crate::relay::input::Input;
-use crate::relay::kind::Family;
+use crate::relay::kind::{Family, Kind};
 use crate::relay::room::{Room, Share, Taken};
 use crate::relay::say::{Condition, Said};
 
@@ -40,13 +40,12 @@ impl Queue {
         ledger: Arc<Ledger>,
         changed: Arc<Notify>,
     ) -> Self {
-        let held = Mutex::new(Held {
-            share: Share::of(room),
-            shut: (!has_key).then_some(Shed::NoKey),
-            // Those of traces, which are made most often and are large, are kept for all.
-            keeps_no_spare: family != Family::Traces,
-            ..Held::default()
-        });
+        let mut held = Held::default();
+        held.share = Share::of(room);
+        held.shut = (!has_key).then_some(Shed::NoKey);
+        // Those of traces, which are made most often and are large, are kept for all.
+        held.keeps_no_spare = family != Family::Traces;
+        let held = Mutex::new(held);
         let (settled, said, room) = (Condvar::new(), Said::default(), Arc::clone(room));
         Self { held, settled, changed, ledger, room, family, whose: None, said }
     }

@@ -121,7 +121,7 @@ struct Work {
     packer: Packer,
     jump: Jump,
     /// All requests, each with the place of its lane and, where it is too large, its payload.
-    sends: JoinSet<(usize, Option<Number>)>,
+    sends: JoinSet<(usize, Option<TooLarge>)>,
 }
 
 impl Work {
