@@ -140,7 +140,9 @@ fn a_full_queue_sheds_for_its_own_destination_alone() {
     wait_until("all of them to be sent", || fixture.sent() == 40);
     let name = hangs.address().to_string();
     wait_until("a line", || {
-        lines::with(&name).iter().any(|line| line.contains("the queue of 8388608 bytes is full, the oldest data for"))
+        lines::with(&name)
+            .iter()
+            .any(|line| line.contains("the queue of 8388608 bytes is full, the oldest data for"))
     });
     assert!(!fixture.relay.flush(Instant::now()));
     assert_eq!(fixture.ledger.spans.read().shed_total(), 0);
@@ -205,12 +207,11 @@ fn a_refused_key_of_one_is_said_with_the_setting_it_comes_from_and_harms_no_othe
 fn without_the_main_key_nothing_goes_anywhere() {
     let other = Recorder::http();
     let further = vec![destination(&other.url(), OTHER_KEY)];
-    let fixture =
-        Fixture::start({
-            let mut settings = with_copies("http://127.0.0.1:1", further);
-            settings.traces.api_key = None;
-            settings
-        });
+    let fixture = Fixture::start({
+        let mut settings = with_copies("http://127.0.0.1:1", further);
+        settings.traces.api_key = None;
+        settings
+    });
     fixture.push_number(1);
     assert!(fixture.relay.flush(Instant::now() + PATIENCE));
     assert_eq!((fixture.shed(Shed::NoKey), other.connections()), (1, 0));
