@@ -20,3 +20,4 @@ pub mod tags;
 pub mod trace;
 pub mod version;
 pub mod view;
+mod wire;
