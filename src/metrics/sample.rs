@@ -26,6 +26,16 @@ pub enum Values<'a> {
     Member(&'a str),
 }
 
+impl Values<'_> {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Numbers(numbers) => numbers.len() as u64,
+            Self::Member(_) => 1,
+        }
+    }
+}
+
 /// Where a metric comes from, in the words of the intake (`origin_service` of a series' metadata): what it is billed as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
