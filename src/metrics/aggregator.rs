@@ -80,7 +80,9 @@ impl Aggregator {
         // Histograms and timings of one name are one metric, as they are for the agent.
         let kind = if sample.kind == Kind::Timing { Kind::Histogram } else { sample.kind };
         self.put(kind, sample.name, sample, has_shared, now_s);
-        if kind == Kind::Histogram && let Some(prefix) = &self.settings.copy_to_distribution {
+        if kind == Kind::Histogram
+            && let Some(prefix) = &self.settings.copy_to_distribution
+        {
             let mut name = std::mem::take(&mut self.copy);
             name.clear();
             name.push_str(prefix);

@@ -30,7 +30,9 @@ impl Aggregator {
         self.close(&due, is_open_due, &mut closed);
         closed.sort_by_key(|closed| (closed.id, closed.bucket_s));
         closed.dedup_by(|later, first| match (&later.value, &mut first.value) {
-            (Value::Count(more), Value::Count(sum)) if (later.id, later.bucket_s) == (first.id, first.bucket_s) => {
+            (Value::Count(more), Value::Count(sum))
+                if (later.id, later.bucket_s) == (first.id, first.bucket_s) =>
+            {
                 *sum += more;
                 true
             }
@@ -111,11 +113,14 @@ impl Aggregator {
     /// Forgets the contexts without values whose time is up. Counters are kept as long as they are sent as zeros, but where contexts are
     /// getting short they make room first.
     fn forget(&mut self, now_s: u64) {
-        let Settings { contexts_max, bytes_max, counter_expiry_s, context_expiry_s, .. } = self.settings;
+        let Settings { contexts_max, bytes_max, counter_expiry_s, context_expiry_s, .. } =
+            self.settings;
         let open_s = self.buckets.open_s();
-        let is_crowded = self.contexts.len() > contexts_max / 8 * 7 || self.contexts.bytes() > bytes_max / 32 * 7;
+        let is_crowded = self.contexts.len() > contexts_max / 8 * 7
+            || self.contexts.bytes() > bytes_max / 32 * 7;
         self.contexts.retain(|context| {
-            let sends_zeros = context.kind == Kind::Count && context.last_s + counter_expiry_s > open_s;
+            let sends_zeros =
+                context.kind == Kind::Count && context.last_s + counter_expiry_s > open_s;
             let is_recent = context.last_s + context_expiry_s > now_s;
             !context.value.is_none() || is_recent || sends_zeros && !is_crowded
         });

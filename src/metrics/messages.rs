@@ -71,7 +71,13 @@ const EVENTS_BEGIN: &str = r#"{"apiKey":"","events":{"#;
 
 impl Messages {
     /// Takes an event, with all its tags.
-    pub(super) fn event(&mut self, event: &Event<'_>, tags: &[&str], hostname: &str, now_s: u64) -> Result<(), Refused> {
+    pub(super) fn event(
+        &mut self,
+        event: &Event<'_>,
+        tags: &[&str],
+        hostname: &str,
+        now_s: u64,
+    ) -> Result<(), Refused> {
         let json = EventJson {
             msg_title: event.title,
             msg_text: event.text,
@@ -100,7 +106,13 @@ impl Messages {
     }
 
     /// Takes a service check, with all its tags.
-    pub(super) fn check(&mut self, check: &Check<'_>, tags: &[&str], hostname: &str, now_s: u64) -> Result<(), Refused> {
+    pub(super) fn check(
+        &mut self,
+        check: &Check<'_>,
+        tags: &[&str],
+        hostname: &str,
+        now_s: u64,
+    ) -> Result<(), Refused> {
         let json = CheckJson {
             check: check.name,
             host_name: or(check.host, hostname),
@@ -114,7 +126,12 @@ impl Messages {
         Ok(())
     }
 
-    fn admit(&mut self, json: &impl Serialize, list: &str, around: usize) -> Result<Message, Refused> {
+    fn admit(
+        &mut self,
+        json: &impl Serialize,
+        list: &str,
+        around: usize,
+    ) -> Result<Message, Refused> {
         // Strings and numbers always can be written.
         let json = serde_json::to_vec(json).map_err(|_| Refused::TooLarge)?;
         if json.len() + around > MESSAGES_BODY_BYTES_MAX {
@@ -151,7 +168,12 @@ impl Messages {
         events.sort_by(|a, b| a.list.cmp(&b.list));
         for run in runs(&events, |event| event.json.len() + 6 * event.list.len() + 6) {
             let counts = Counts { events: run.len() as u64, ..Counts::default() };
-            out(Output { kind: BodyKind::Events, body: events_body(run, hostname), counts, parts: Vec::new() });
+            out(Output {
+                kind: BodyKind::Events,
+                body: events_body(run, hostname),
+                counts,
+                parts: Vec::new(),
+            });
         }
     }
 }
@@ -172,7 +194,10 @@ fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
 }
 
 /// Cuts messages into runs that fit a body. `bytes` is what one takes at most.
-fn runs(messages: &[Message], bytes: impl Fn(&Message) -> usize) -> impl Iterator<Item = &[Message]> {
+fn runs(
+    messages: &[Message],
+    bytes: impl Fn(&Message) -> usize,
+) -> impl Iterator<Item = &[Message]> {
     // What is around the items, the host's name included (of 255 bytes at most), is far less than this.
     const AROUND: usize = 4096;
     let mut rest = messages;
