@@ -47,22 +47,23 @@ impl Aggregator {
         self.forget(now_s);
     }
 
-    /// Adds to `closed` the values that are due and still in their contexts, and zeros for counters that had none in a bucket: where nothing
-    /// was counted for a while, a graph shows 0 and not a gap.
+    /// Adds to `closed` the values that are due and still in their contexts, and zeros for counters that had none in a bucket since their
+    /// first: where nothing was counted for a while, a graph shows 0 and not a gap.
     fn close(&mut self, due: &[u64], is_open_due: bool, closed: &mut Vec<Closed>) {
         let open_s = self.buckets.open_s();
+        let expiry_s = self.settings.counter_expiry_s;
         for (id, context) in self.contexts.iter_mut() {
-            let mut had = None;
             if !context.value.is_none() && (is_open_due || context.bucket_s != open_s) {
                 let value = std::mem::take(&mut context.value);
-                had = Some(context.bucket_s);
                 closed.push(Closed { id, bucket_s: context.bucket_s, value });
             }
-            if context.kind != Kind::Count {
+            if context.kind != Kind::Count || expiry_s == 0 {
                 continue;
             }
-            for &bucket_s in due.iter().filter(|start| Some(**start) != had) {
-                if context.last_s + self.settings.counter_expiry_s > bucket_s {
+            // The bucket that the last sample came in has a value, here or in what was sent.
+            let others = due.iter().filter(|start| **start != context.bucket_s);
+            for &bucket_s in others.filter(|start| **start >= context.first_s) {
+                if context.last_s + expiry_s > bucket_s {
                     closed.push(Closed { id, bucket_s, value: Value::Count(0.0) });
                 }
             }

@@ -15,7 +15,7 @@ use super::sample::{Alert, Check, Event, Priority};
 struct Message {
     /// Of events: their source type.
     list: String,
-    json: Vec<u8>,
+    json: Box<[u8]>,
 }
 
 /// Why a message is not held.
@@ -137,7 +137,7 @@ impl Messages {
         if json.len() + around > MESSAGES_BODY_BYTES_MAX {
             return Err(Refused::TooLarge);
         }
-        let message = Message { list: list.to_owned(), json };
+        let message = Message { list: list.to_owned(), json: json.into() };
         let bytes = self.bytes + message.bytes();
         if bytes > MESSAGES_BYTES_MAX {
             return Err(Refused::Full);
@@ -180,7 +180,7 @@ impl Messages {
 
 impl Message {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.list.capacity() + self.json.capacity()
+        size_of::<Self>() + self.list.capacity() + self.json.len()
     }
 }
 

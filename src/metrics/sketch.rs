@@ -218,8 +218,8 @@ mod tests {
         let mut sketch = Sketch::default();
         assert!(sketch.add(10.0, 1.0 / 0.3, 3, usize::MAX));
         assert!(sketch.add(20.0, 1.0, 1, usize::MAX));
-        assert_eq!(sketch.bins, [(1487, 3), (1532, 1)]);
-        assert_eq!((sketch.count, sketch.sum, sketch.avg), (4, 10.0 / 0.3 + 20.0, 12.5));
+        assert_eq!(sketch.bins, [(1487, 3), (1531, 1)]);
+        assert_eq!((sketch.count, sketch.sum, sketch.avg), (4, 10.0 * (1.0 / 0.3) + 20.0, 12.5));
     }
 
     #[test]

@@ -119,12 +119,13 @@ fn bodies_of_series_keep_the_limits_before_and_after_compression() {
 #[test]
 fn bodies_of_sketches_keep_their_limit() {
     let mut bench = Bench::new(Settings::default());
-    for n in 0..2000 {
-        let numbers: Vec<f64> = (0..400).map(|k| f64::from(k * 7919 % 10_007 + n)).collect();
+    for n in 0..3000 {
+        let numbers: Vec<f64> =
+            (0..400).map(|k| f64::from(k * 2 + n % 7).mul_add(0.01, 1.0).exp()).collect();
         bench.put(Kind::Distribution, "d", &[&format!("id:{n}")], &numbers, 1000);
     }
     let intake = bench.flush(1010, Keep);
-    assert_eq!(intake.sketches.len(), 2000);
+    assert_eq!(intake.sketches.len(), 3000);
     assert!(intake.outputs.len() >= 2 && intake.outputs.len() <= 3, "{}", intake.outputs.len());
     assert!(intake.outputs.iter().all(|output| output.kind == BodyKind::Sketches));
     assert!(intake.outputs.iter().all(|output| output.body.len() <= SKETCHES_BODY_BYTES_MAX));

@@ -74,8 +74,8 @@ fn a_histogram_becomes_the_series_that_are_set() {
 #[test]
 fn a_histogram_weighs_values_by_the_share_that_was_sent() {
     let mut bench = Bench::new(Settings::default());
-    for (rate, number) in [(0.1, 1.0), (0.3, 2.0), (1.0, 100.0)] {
-        let sample = Sample { kind: Kind::Histogram, rate, ..sample("h", &[number]) };
+    for (rate, numbers) in [(0.1, [1.0]), (0.3, [2.0]), (1.0, [100.0])] {
+        let sample = Sample { kind: Kind::Histogram, rate, ..sample("h", &numbers) };
         bench.aggregator.sample(&sample, 1000);
     }
     let intake = bench.flush(1010, Keep);
@@ -138,6 +138,15 @@ fn a_counter_that_stops_is_zero_for_five_minutes() {
     assert_eq!(bench.aggregator.contexts.len(), 0);
     let points = bench.ledger.points.read();
     assert_eq!((points.received, bench.samples().aggregated), (32, 2));
+}
+
+#[test]
+fn a_zero_never_follows_a_value_of_the_same_bucket() {
+    let mut bench = Bench::new(Settings::default());
+    bench.put(Kind::Count, "c", &[], &[20.0], 1005);
+    assert_eq!(bench.flush(1006, Flush).points("c"), [(1000, 2.0)]);
+    assert_eq!(bench.flush(1010, Keep).points("c"), []);
+    assert_eq!(bench.flush(1020, Keep).points("c"), [(1010, 0.0)]);
 }
 
 #[test]
@@ -272,8 +281,7 @@ fn numbers_that_are_not_finite_are_rejected_and_leave_the_others_alone() {
     let names: Vec<&str> = intake.series.iter().map(|series| &*series.metric).collect();
     assert_eq!(names.iter().filter(|name| **name != "only").count(), 7, "{names:?}");
     assert_eq!((intake.sketches.len(), intake.sketches[0].dogsketches[0].cnt), (1, 1));
-    // A counter that is known, if only by a value that was rejected, is sent as 0.
-    assert_eq!(intake.points("only"), [(1000, 0.0)]);
+    assert_eq!(intake.points("only"), []);
     let samples = bench.samples();
     assert_eq!((samples.received, samples.rejected, samples.aggregated), (24, 20, 4));
 }
