@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use crate::trace::chunk::{ChunkFacts, Ready, ReadyValue, Work};
 use crate::trace::decode::Form;
 use crate::trace::model::{Body, Event, Link, Slice, Text, Value};
+use crate::trace::normalise;
 use crate::trace::redact::Scalar;
 use crate::trace::redact::replace::Rules;
 use crate::trace::strings::Ref;
 use crate::trace::table::{Table, as_text};
 use crate::trace::value_text::value_text;
-use crate::trace::{normalise, wire};
+use crate::wire;
 
 /// What is added to a chunk's spans on their way out.
 #[derive(Clone, Copy, Debug)]

@@ -27,7 +27,6 @@ pub mod strings;
 pub mod table;
 pub mod trim;
 mod value_text;
-pub(crate) mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use crate::ledger::Counts;
+use crate::trace::encode;
 use crate::trace::groups::Groups;
 use crate::trace::head::OtherAttributes;
 use crate::trace::stats::GroupId;
 use crate::trace::strings::Ref;
 use crate::trace::table::Table;
-use crate::trace::{encode, wire};
+use crate::wire;
 
 /// The values that a tracer payload has for all its chunks. Bodies whose values are equal share one payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
