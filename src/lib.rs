@@ -9,6 +9,7 @@ pub mod intake;
 pub mod ledger;
 pub mod limits;
 pub mod log;
+pub mod logs;
 pub mod otlp;
 pub mod pipeline;
 pub mod proxy;
