@@ -14,6 +14,7 @@ pub mod otlp;
 pub mod pipeline;
 pub mod proxy;
 pub mod relay;
+pub mod ring;
 pub mod secret;
 mod server;
 pub mod tags;
