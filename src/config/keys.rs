@@ -4,7 +4,7 @@ use super::proxy_keys;
 
 use super::{filtering, obfuscation};
 
-use super::otlp;
+use super::{logs, otlp};
 
 /// A setting.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ pub const ALL: &[Group] = &[
             &FEATURES,
         ],
     ),
+    ("Logs", logs::ALL),
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
     proxy_keys::GROUP,

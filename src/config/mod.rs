@@ -4,6 +4,7 @@
 mod env;
 pub mod filtering;
 pub mod keys;
+pub mod logs;
 pub mod obfuscation;
 mod otlp;
 mod parse;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub relay: relay::Settings,
     /// Where that goes which is passed on as it is.
     pub proxy: proxy::Settings,
+    /// What becomes of the app's output.
+    pub logs: crate::logs::Settings,
     /// What we say.
     pub log: log::Settings,
     /// The time from the first TERM to our exit at the latest.

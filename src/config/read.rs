@@ -50,6 +50,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let settings = Settings {
         proxy: reader.proxy(&site, &relay, &pipeline, &intake),
         otlp: reader.otlp(enabled, &intake, &features, &pipeline),
+        logs: reader.logs(mode, &pipeline),
         intake,
         pipeline,
         relay,

@@ -90,6 +90,13 @@ impl Batch {
         }
     }
 
+    /// Changes what further entries say beside their own text: the platform may tell its tags late.
+    pub fn set_attributes(&mut self, attributes: Attributes) {
+        self.usual_end.clear();
+        attributes.push_end(None, &mut self.usual_end);
+        self.attributes = attributes;
+    }
+
     /// Writes a message into the batch. Where the batch is full before or after it, `out` gets what leaves, and gives a buffer for the next.
     /// `now_ms` is of any clock that does not go back.
     pub fn push(
