@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 /// One line, its line feed included.
 const LINE: &[u8; 100] =
-    b"2026-11-25T22:30:00.123Z INFO [http-nio-8080-exec-7] c.e.shop.Orders - order 4711 stored in 12 ms ####\n";
+    b"2026-11-25T22:30:00.123Z INFO [http-nio-8080-exec-7] c.e.shop.Orders - order 4711 stored in 12 ms #\n";
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -37,7 +37,9 @@ fn main() {
         ["--app", count, gap_us, report] => {
             app(count.parse().unwrap(), gap_us.parse().unwrap(), Path::new(report));
         }
-        words => measure(&words.iter().map(PathBuf::from).filter(|p| p.is_file()).collect::<Vec<_>>()),
+        words => {
+            measure(&words.iter().map(PathBuf::from).filter(|p| p.is_file()).collect::<Vec<_>>())
+        }
     }
 }
 
@@ -57,7 +59,8 @@ fn app(count: usize, gap_us: u64, report: &Path) {
         }
     }
     times_ns.sort_unstable();
-    let part = |part: f64| times_ns.get((times_ns.len() as f64 * part) as usize).copied().unwrap_or(0);
+    let part =
+        |part: f64| times_ns.get((times_ns.len() as f64 * part) as usize).copied().unwrap_or(0);
     let text = format!("{} {} {}", cpu_s(libc::RUSAGE_SELF), part(0.5), part(0.99));
     std::fs::write(report, text).unwrap();
 }
@@ -90,7 +93,10 @@ fn measure(binaries: &[PathBuf]) {
     }
     let intake = intake();
     println!("{lines} lines of 100 bytes, back to back; then 4,000 lines, one every 500 us");
-    println!("{:50} {:>10} {:>10} {:>12} {:>10} {:>10}", "", "us/line", "seconds", "us/line apart", "write p50", "p99 us");
+    println!(
+        "{:50} {:>10} {:>10} {:>12} {:>10} {:>10}",
+        "", "us/line", "seconds", "us/line apart", "write p50", "p99 us"
+    );
     for way in &ways {
         let flood = run(way, lines, 0, &intake);
         let apart = run(way, 4000, 500, &intake);

@@ -38,7 +38,12 @@ pub(super) fn capture(plan: &mut Plan) -> Option<Output> {
 }
 
 /// The app has ended: what it wrote goes on, then telemetry is finished; both within the stop timeout.
-pub(super) fn finish(mut output: Output, telemetry: Telemetry, exit: &Exit, stop_timeout: Duration) {
+pub(super) fn finish(
+    mut output: Output,
+    telemetry: Telemetry,
+    exit: &Exit,
+    stop_timeout: Duration,
+) {
     let exited = Instant::now();
     let until = deadline(exit.stop_asked, exited, stop_timeout);
     if !output.drain(exited + WRITE_ON_USUAL) {

@@ -120,7 +120,8 @@ impl Reader<'_> {
             "" => key.clone(),
             value => format!("{key}:{value}"),
         }));
-        let or_default = |text: Option<String>, key: &Key| text.unwrap_or_else(|| key.default.to_owned());
+        let or_default =
+            |text: Option<String>, key: &Key| text.unwrap_or_else(|| key.default.to_owned());
         Attributes {
             hostname: pipeline.hostname.clone(),
             service: or_default(self.text(&SERVICE), &SERVICE).to_lowercase(),
@@ -208,9 +209,13 @@ mod tests {
         let attributes = settings.attributes;
         assert_eq!((attributes.service.as_str(), attributes.source.as_str()), ("shop", "python"));
         assert_eq!(attributes.tags, "env:prod,version:1.2,team:a,lonely,region:eu");
-        let (settings, _) = of(Mode::Wrapper, &[("DD_TAGS", "env:x,version:3"), ("DD_VERSION", "1")]);
+        let (settings, _) =
+            of(Mode::Wrapper, &[("DD_TAGS", "env:x,version:3"), ("DD_VERSION", "1")]);
         assert_eq!(settings.attributes.tags, "env:x,version:3");
         let (settings, _) = of(Mode::Wrapper, &[("K_SERVICE", "run")]);
-        assert_eq!((settings.attributes.service.as_str(), settings.attributes.tags.as_str()), ("run", ""));
+        assert_eq!(
+            (settings.attributes.service.as_str(), settings.attributes.tags.as_str()),
+            ("run", "")
+        );
     }
 }

@@ -210,7 +210,8 @@ impl Attributes {
         if let Some(message) = message {
             let own = message.tags.iter().copied();
             let own = own.filter(|tag| self.tags_truncated || !tag.starts_with("truncated:"));
-            for tag in [&*message.origin_tags].into_iter().chain(own).filter(|tag| !tag.is_empty()) {
+            for tag in [&*message.origin_tags].into_iter().chain(own).filter(|tag| !tag.is_empty())
+            {
                 if !tags.is_empty() {
                     tags.to_mut().push(',');
                 }
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn it_leaves_with_so_many_messages() {
         let mut batch = batch(Limits { messages_max: 3, ..limits() });
-        let payloads = payloads(&mut batch, &[b"a"; 7]);
+        let payloads = payloads(&mut batch, &[b"a".as_slice(); 7]);
         let lens: Vec<usize> = payloads.iter().map(|payload| entries(payload).len()).collect();
         assert_eq!(lens, [3, 3, 1]);
     }

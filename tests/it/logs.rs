@@ -35,7 +35,8 @@ fn no_line_of_an_app_that_ends_at_once_is_missing() {
 #[test]
 fn an_entry_says_where_it_comes_from() {
     let intake = Recorder::http();
-    let mut command = command(Place::PidOne, &intake.url(), &["sh", "-c", "echo ' out '; echo \"err\tor\" >&2"]);
+    let mut command =
+        command(Place::PidOne, &intake.url(), &["sh", "-c", "echo ' out '; echo \"err\tor\" >&2"]);
     command
         .env("DD_SERVICE", "Shop")
         .env("DD_SOURCE", "python")
@@ -87,7 +88,8 @@ fn a_batch_leaves_after_its_time_and_at_a_stop() {
 fn a_flood_is_shipped_or_counted_and_comes_through_unchanged() {
     const LINES: usize = 300_000;
     let intake = Recorder::http();
-    let script = format!("seq -f 'line %.0f of a flood of them' 1 {LINES}; echo unfinished | tr -d '\\n'");
+    let script =
+        format!("seq -f 'line %.0f of a flood of them' 1 {LINES}; echo unfinished | tr -d '\\n'");
     let mut command = command(Place::Ordinary, &intake.url(), &["sh", "-c", &script]);
     let output = command.env("DD_LOG_LEVEL", "info").output().unwrap();
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), LINES);
@@ -143,7 +145,10 @@ fn a_line_that_is_longer_than_a_message_may_be_arrives_in_pieces() {
     let lens: Vec<usize> = entries.iter().map(|e| e["message"].as_str().unwrap().len()).collect();
     assert_eq!(lens, [900_014, 900_028, 200_014, 4]);
     let tags: Vec<&str> = entries.iter().map(|entry| entry["ddtags"].as_str().unwrap()).collect();
-    assert_eq!(tags, ["truncated:single_line", "truncated:single_line", "truncated:single_line", ""]);
+    assert_eq!(
+        tags,
+        ["truncated:single_line", "truncated:single_line", "truncated:single_line", ""]
+    );
 }
 
 #[test]

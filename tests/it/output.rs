@@ -69,7 +69,9 @@ fn two_outputs_that_are_one_file_keep_their_order() {
 fn a_reader_that_goes_ends_the_app_as_without_us() {
     let intake = Recorder::http();
     for place in Place::ALL {
-        for (words, code) in [(["until-refused"].as_slice(), libc::EPIPE), (&["enter", "--", "yes"], 141)] {
+        for (words, code) in
+            [(["until-refused"].as_slice(), libc::EPIPE), (&["enter", "--", "yes"], 141)]
+        {
             let mut top = scripted(place, &intake.url(), words).spawn().unwrap();
             let mut output = top.stdout.take().unwrap();
             output.read_exact(&mut [0; 100]).unwrap();
