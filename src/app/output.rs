@@ -25,6 +25,12 @@ const WRITE_ON_MIN: Duration = Duration::from_secs(1);
 /// Writing on takes less than this where somebody reads. After it telemetry need not wait any longer.
 const WRITE_ON_USUAL: Duration = Duration::from_millis(100);
 
+/// The service of logs where none is named, as with `datadog-init`.
+const SERVICE_DEFAULT: &str = "agent";
+
+/// Their source, the same.
+const SOURCE_DEFAULT: &str = "unknown";
+
 /// Captures the app's output where logs are shipped, and there is a key to ship them with. What it has to say goes into the plan.
 pub(super) fn capture(plan: &mut Plan) -> Option<Output> {
     if !plan.settings.logs.is_enabled || plan.settings.relay.api_key.is_none() {
@@ -106,7 +112,17 @@ impl Logs {
             way_out.push(payload);
             way_out.buffer()
         });
-        let stages = Stages::new(settings, |_| None, Arc::clone(&ring), Arc::clone(ledger), outlet);
+        let mut settings = settings.clone();
+        let attributes = &mut settings.attributes;
+        for (value, default) in
+            [(&mut attributes.service, SERVICE_DEFAULT), (&mut attributes.source, SOURCE_DEFAULT)]
+        {
+            if value.is_empty() {
+                default.clone_into(value);
+            }
+        }
+        let stages =
+            Stages::new(&settings, |_| None, Arc::clone(&ring), Arc::clone(ledger), outlet);
         let (stages, clock) = (Rc::new(RefCell::new(stages)), Clock::new());
         let following = Rc::clone(&stages);
         local.spawn_local(async move { follow(&ring, following, clock).await });

@@ -19,7 +19,7 @@ pub const ENABLED: Key = Key {
 };
 /// The service.
 pub const SERVICE: Key = Key {
-    names: &["DD_SERVICE", "K_SERVICE", "CONTAINER_APP_NAME"],
+    names: &["DD_SERVICE"],
     default: "agent",
     meaning: "The service of logs, in lower case.",
 };
@@ -120,12 +120,10 @@ impl Reader<'_> {
             "" => key.clone(),
             value => format!("{key}:{value}"),
         }));
-        let or_default =
-            |text: Option<String>, key: &Key| text.unwrap_or_else(|| key.default.to_owned());
         Attributes {
             hostname: pipeline.hostname.clone(),
-            service: or_default(self.text(&SERVICE), &SERVICE).to_lowercase(),
-            source: or_default(self.text(&SOURCE), &SOURCE),
+            service: self.text(&SERVICE).unwrap_or_default().to_lowercase(),
+            source: self.text(&SOURCE).unwrap_or_default(),
             tags: tags.join(","),
             tags_truncated: self.take(&TAG_TRUNCATED, true, parse::boolean),
         }
@@ -212,10 +210,5 @@ mod tests {
         let (settings, _) =
             of(Mode::Wrapper, &[("DD_TAGS", "env:x,version:3"), ("DD_VERSION", "1")]);
         assert_eq!(settings.attributes.tags, "env:x,version:3");
-        let (settings, _) = of(Mode::Wrapper, &[("K_SERVICE", "run")]);
-        assert_eq!(
-            (settings.attributes.service.as_str(), settings.attributes.tags.as_str()),
-            ("run", "")
-        );
     }
 }

@@ -60,6 +60,7 @@ fn every_key_is_in_the_table_once() {
     let sources = [
         include_str!("keys.rs"),
         include_str!("filtering.rs"),
+        include_str!("logs.rs"),
         include_str!("obfuscation.rs"),
         include_str!("otlp.rs"),
         include_str!("proxy_keys.rs"),

@@ -32,9 +32,9 @@ pub struct Limits {
 pub struct Attributes {
     /// `hostname`; empty on a platform where a host means nothing.
     pub hostname: String,
-    /// `service`.
+    /// `service`. Empty: whoever wires logs says what the platform calls the app.
     pub service: String,
-    /// `ddsource`.
+    /// `ddsource`. Empty: the same.
     pub source: String,
     /// `ddtags`: tags joined by commas.
     pub tags: String,

@@ -143,7 +143,7 @@ fn a_line_that_is_longer_than_a_message_may_be_arrives_in_pieces() {
     assert!(command.output().unwrap().status.success());
     let entries = entries(&intake);
     let lens: Vec<usize> = entries.iter().map(|e| e["message"].as_str().unwrap().len()).collect();
-    assert_eq!(lens, [900_014, 900_028, 200_014, 4]);
+    assert_eq!(lens, [900_015, 900_030, 200_015, 4]);
     let tags: Vec<&str> = entries.iter().map(|entry| entry["ddtags"].as_str().unwrap()).collect();
     assert_eq!(
         tags,

@@ -48,7 +48,8 @@ fn check_bad(name: &str, value: &str, expect: &str) {
 fn without_variables_there_are_the_defaults() {
     let (settings, problems) = wrap(&[]);
     assert!(problems.is_empty());
-    let Settings { intake, pipeline, relay, proxy, log, stop_timeout, view, otlp: _, logs: _ } = settings;
+    let Settings { intake, pipeline, relay, proxy, log, stop_timeout, view, otlp: _, logs: _ } =
+        settings;
     assert_eq!(
         (intake.hosts, intake.port, intake.socket, intake.enabled),
         (vec![V4, V6], 8126, None, true)
