@@ -311,7 +311,11 @@ mod tests {
         let ring = Arc::new(Ring::new(64 * 1024));
         let write = |output| {
             let ring = Arc::clone(&ring);
-            move || (0..LINES).for_each(|n| drop(ring.push(output, format!("{n}\n").as_bytes(), n)))
+            move || {
+                for n in 0..LINES {
+                    ring.push(output, format!("{n}\n").as_bytes(), n);
+                }
+            }
         };
         let writers = [thread::spawn(write(Output::Stdout)), thread::spawn(write(Output::Stderr))];
         let (mut half, mut lines, mut last) = (Half::default(), 0, [None; 2]);

@@ -11,7 +11,6 @@ use tokio::task::LocalSet;
 use crate::init::{Exit, Output};
 use crate::ledger::Ledger;
 use crate::limits::LOGS_RING_BYTES;
-use crate::log;
 use crate::logs::{self, Clock, Stages, follow};
 use crate::relay::Relay;
 use crate::ring::Ring;
@@ -64,16 +63,16 @@ pub(super) fn finish(
     output.drain(until);
     let unwritten = output.unwritten();
     if unwritten.stuck > 0 {
-        log::line(&format!(
+        tracing::warn!(
             "up to {} bytes of the app's output were not written on: nobody read them in time",
             unwritten.stuck
-        ));
+        );
     }
     if unwritten.failed > 0 {
-        log::line(&format!(
+        tracing::warn!(
             "{} bytes of the app's output could not be written: is the disk behind its standard output full?",
             unwritten.failed
-        ));
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::logged::{command, messages, scripted};
+use crate::support::logged::{command, entered, messages, scripted};
 use crate::support::noise::noise;
 use crate::support::place::{PATIENCE, Place, poll_until, send};
 use crate::support::pty::Pty;
@@ -89,16 +89,8 @@ fn a_closed_output_stays_closed() {
     let intake = Recorder::http();
     let script = "exec 3>&2; (echo a >&1) 2>/dev/null || echo closed >&3";
     for (close, expect) in [("close=1", "closed\n"), ("close=9", "")] {
-        let child = crate::support::place::scripted_child().display().to_string();
-        let wrapper = crate::support::place::pillion().display().to_string();
-        let words = ["enter", close, "--", &wrapper, "sh", "-c", script];
-        let mut command = command(Place::Ordinary, &intake.url(), &["unused"]);
-        let mut entered = std::process::Command::new(&child);
-        entered.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for (name, value) in command.env_remove("none").get_envs() {
-            entered.env(name, value.unwrap_or_default());
-        }
-        let output = entered.output().unwrap();
+        let mut command = entered(close, &intake.url(), &["sh", "-c", script]);
+        let output = command.output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), expect, "{close}");
         assert_eq!(output.status.code(), Some(0));
     }
@@ -109,7 +101,7 @@ fn a_full_disk_costs_bytes_and_not_the_app() {
     let intake = Recorder::http();
     let full = File::options().write(true).open("/dev/full").unwrap();
     let mut command = scripted(Place::Ordinary, &intake.url(), &["lines", "10", "3"]);
-    let output = command.stdout(full).output().unwrap();
+    let output = command.env("DD_LOG_LEVEL", "warn").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("70 bytes of the app's output could not be written"), "{said}");
@@ -121,7 +113,11 @@ fn a_reader_that_is_stuck_delays_neither_signal_nor_exit_code_beyond_the_deadlin
     let intake = Recorder::http();
     for place in Place::ALL {
         let mut command = scripted(place, &intake.url(), &["enter", "--", "yes"]);
-        let mut top = command.env("DD_PILLION_STOP_TIMEOUT", "2s").spawn().unwrap();
+        let mut top = command
+            .env("DD_PILLION_STOP_TIMEOUT", "2s")
+            .env("DD_LOG_LEVEL", "warn")
+            .spawn()
+            .unwrap();
         let _held = top.stdout.take().unwrap();
         let mut said = top.stderr.take().unwrap();
         let wrapper = wrapper_of(place, top.id());

@@ -18,6 +18,19 @@ pub fn command(place: Place, url: &str, words: &[&str]) -> Command {
     let mut all = place.words();
     all.push(pillion().into());
     all.extend(words.iter().map(OsString::from));
+    with_logs(all, url)
+}
+
+/// The same in a process state that a word of the scripted child's `enter` has changed.
+pub fn entered(change: &str, url: &str, words: &[&str]) -> Command {
+    let mut all = vec![scripted_child().into()];
+    all.extend(["enter", change, "--"].map(OsString::from));
+    all.push(pillion().into());
+    all.extend(words.iter().map(OsString::from));
+    with_logs(all, url)
+}
+
+fn with_logs(all: Vec<OsString>, url: &str) -> Command {
     let mut command = Command::new(&all[0]);
     command
         .args(&all[1..])
