@@ -22,8 +22,8 @@ pub(super) fn output(data: &[u8]) {
     let ([piece_len, line_len, room], text) = chosen::<3>(data);
     let ring = Arc::new(Ring::new(if room & 1 == 0 { 64 * 1024 } else { 512 }));
     let ledger = Arc::new(Ledger::default());
-    let mut settings = Settings::default();
-    settings.line_bytes_max = usize::from(line_len) * 8;
+    let mut settings =
+        Settings { line_bytes_max: usize::from(line_len) * 8, ..Settings::default() };
     settings.batch.bytes_max = 300 + usize::from(room) * 64;
     let bytes_max = settings.batch.bytes_max;
     let arrived = Rc::new(RefCell::new(0_u64));
