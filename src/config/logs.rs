@@ -13,6 +13,7 @@ use crate::pipeline;
 /// The switch.
 pub const ENABLED: Key = Key {
     names: &["DD_LOGS_ENABLED"],
+    yaml: &["logs_enabled", "log_enabled"],
     default: "false",
     meaning: "`true` ships what the app writes to its standard output and standard error as logs, a line each. It is written on first, unchanged; a \
               terminal is left to the app and not shipped. `false` leaves both untouched. In a sidecar the default is `true`.",
@@ -20,48 +21,56 @@ pub const ENABLED: Key = Key {
 /// The service.
 pub const SERVICE: Key = Key {
     names: &["DD_SERVICE"],
+    yaml: &[],
     default: "agent",
     meaning: "The service of logs, in lower case.",
 };
 /// The source.
 pub const SOURCE: Key = Key {
     names: &["DD_SOURCE"],
+    yaml: &[],
     default: "unknown",
     meaning: "The source of logs, such as `python`: by it Datadog chooses how to read them.",
 };
 /// The version.
 pub const VERSION: Key = Key {
     names: &["DD_VERSION"],
+    yaml: &[],
     default: "",
     meaning: "The version of the app, a tag of all logs.",
 };
 /// The time of a batch.
 pub const BATCH_WAIT: Key = Key {
     names: &["DD_LOGS_CONFIG_BATCH_WAIT"],
+    yaml: &["logs_config.batch_wait"],
     default: "5",
     meaning: "Seconds that lines wait for others, 1 to 10. Lower it where an instance has little time after its last request.",
 };
 /// The messages of a batch.
 pub const BATCH_MESSAGES: Key = Key {
     names: &["DD_LOGS_CONFIG_BATCH_MAX_SIZE"],
+    yaml: &["logs_config.batch_max_size"],
     default: "1000",
     meaning: "Lines that are sent together at the most, up to 1000: the intake takes no more.",
 };
 /// The bytes of a batch.
 pub const BATCH_BYTES: Key = Key {
     names: &["DD_LOGS_CONFIG_BATCH_MAX_CONTENT_SIZE"],
+    yaml: &["logs_config.batch_max_content_size"],
     default: "5000000",
     meaning: "Bytes that are sent together at the most, up to 5000000: the intake takes no more. A line that alone has more is dropped and counted.",
 };
 /// The length of a line.
 pub const LINE_BYTES: Key = Key {
     names: &["DD_LOGS_CONFIG_MAX_MESSAGE_SIZE_BYTES"],
+    yaml: &["logs_config.max_message_size_bytes"],
     default: "900000",
     meaning: "Bytes of one line, 256 to 1000000. A longer one is sent in pieces, with `...TRUNCATED...` where it was cut.",
 };
 /// The tag of pieces.
 pub const TAG_TRUNCATED: Key = Key {
     names: &["DD_LOGS_CONFIG_TAG_TRUNCATED_LOGS"],
+    yaml: &["logs_config.tag_truncated_logs"],
     default: "true",
     meaning: "Give such pieces the tag `truncated:single_line`.",
 };
