@@ -2,12 +2,12 @@
 //!
 //! What the app writes is copied into a [`crate::ring`] by the process plane, which has already passed it on. From there on the way is this
 //! ([`Stages`]): split into lines ([`lines`]), each of which is a message ([`message`]), written into the open batch ([`batch`], in the text of
-//! [`json`]). All of it is a function of bytes and a time; [`follow`] is the task that runs it. Every line that came is counted, and again when it
+//! [`escape`]). All of it is a function of bytes and a time; [`follow`] is the task that runs it. Every line that came is counted, and again when it
 //! was sent or shed.
 
 pub mod batch;
+mod escape;
 mod follow;
-mod json;
 pub mod lines;
 mod message;
 mod settings;
