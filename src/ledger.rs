@@ -14,6 +14,14 @@ pub struct Counts {
     pub chunks: u64,
     /// Groups of stats: one key in one time bucket.
     pub stats_groups: u64,
+    /// Log entries: a line of the app, or several that belong together.
+    pub log_lines: u64,
+    /// Metric points: one per value of a series, and one per sketch.
+    pub points: u64,
+    /// Service checks.
+    pub checks: u64,
+    /// Events.
+    pub events: u64,
 }
 
 impl Counts {
@@ -22,6 +30,10 @@ impl Counts {
         self.spans += other.spans;
         self.chunks += other.chunks;
         self.stats_groups += other.stats_groups;
+        self.log_lines += other.log_lines;
+        self.points += other.points;
+        self.checks += other.checks;
+        self.events += other.events;
     }
 
     /// Whether there is nothing of any kind.
@@ -200,6 +212,14 @@ pub struct Ledger {
     pub chunks: Flow,
     /// Groups of stats.
     pub stats_groups: Flow,
+    /// Log entries.
+    pub log_lines: Flow,
+    /// Metric points.
+    pub points: Flow,
+    /// Service checks.
+    pub checks: Flow,
+    /// Events.
+    pub events: Flow,
     /// Requests of tracers that are passed on as they are while the tracer waits: profiles, probes and the like.
     pub passed_on: Flow,
     /// Tracers' telemetry about themselves, which is answered first and passed on then.
@@ -257,6 +277,10 @@ impl Ledger {
         let flows = [
             (&self.spans, "spans"),
             (&self.stats_groups, "stats groups"),
+            (&self.log_lines, "log lines"),
+            (&self.points, "metric points"),
+            (&self.checks, "service checks"),
+            (&self.events, "events"),
             (&self.passed_on, "requests passed on"),
         ];
         self.account(&flows, |read| read.lost() > 0 && !read.only_for_want_of_a_key(), Self::losses)
@@ -267,6 +291,10 @@ impl Ledger {
         let flows = [
             (&self.spans, "spans"),
             (&self.stats_groups, "stats groups"),
+            (&self.log_lines, "log lines"),
+            (&self.points, "metric points"),
+            (&self.checks, "service checks"),
+            (&self.events, "events"),
             (&self.passed_on, "requests passed on"),
             (&self.telemetry, "telemetry requests"),
         ];
@@ -295,6 +323,10 @@ impl Ledger {
             (&self.spans, counts.spans),
             (&self.chunks, counts.chunks),
             (&self.stats_groups, counts.stats_groups),
+            (&self.log_lines, counts.log_lines),
+            (&self.points, counts.points),
+            (&self.checks, counts.checks),
+            (&self.events, counts.events),
         ];
         for (flow, n) in flows {
             if n > 0 {
@@ -311,8 +343,8 @@ mod tests {
     #[test]
     fn what_is_not_accounted_for_is_held() {
         let ledger = Ledger::default();
-        ledger.received(Counts { spans: 10, chunks: 2, stats_groups: 0 });
-        ledger.sent(Counts { spans: 4, chunks: 1, stats_groups: 0 });
+        ledger.received(Counts { spans: 10, chunks: 2, ..Counts::default() });
+        ledger.sent(Counts { spans: 4, chunks: 1, ..Counts::default() });
         ledger.shed(Shed::Deadline, Counts { spans: 3, ..Counts::default() });
         let spans = ledger.spans.read();
         assert_eq!((spans.held(), spans.shed_total()), (3, 3));

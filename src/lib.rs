@@ -15,6 +15,7 @@ pub mod pattern;
 pub mod pipeline;
 pub mod proxy;
 pub mod relay;
+pub mod ring;
 pub mod secret;
 mod server;
 pub mod tags;

@@ -40,7 +40,7 @@ pub fn run(args: Vec<CString>) -> u8 {
 fn wrap(argv: Vec<CString>, view: bool) -> Result<u8, SpawnError> {
     let Some(command) = Command::of_argv(argv) else { return Ok(cli::USAGE_CODE) };
     let (plan, stop_timeout) = plan(Mode::Wrapper, view);
-    let child = init::spawn(&command)?;
+    let child = init::spawn(&command, None)?;
     let telemetry = Telemetry::start(plan);
     let exit = child.supervise(&mut || telemetry.hurry());
     telemetry.finish(deadline(exit.stop_asked, Instant::now(), stop_timeout));

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::lines::trim;
 use super::message::{Line, Message, Stream};
 
 /// What stands between the lines of one message: a backslash and an `n`, which Datadog shows as a line break (spec: metrics-logs 4.5).
@@ -125,11 +126,11 @@ impl Held {
         tags: &'static [&'static str],
     ) -> Option<Message<'_>> {
         let lines = self.places.get(..len)?;
-        let is_blank = |at: usize| self.line(at).is_none_or(|line| line.text.trim_ascii().is_empty());
+        let is_blank = |at: usize| self.line(at).is_none_or(|line| trim(line.text).is_empty());
         let first = (0..len).find(|at| !is_blank(*at))?;
         let last = (first..len).rev().find(|at| !is_blank(*at))?;
         let end = lines.get(last)?.end;
-        let text = self.text.get(self.start_of(first)..end)?.trim_ascii();
+        let text = trim(self.text.get(self.start_of(first)..end)?);
         let filled = (first..=last).filter(|at| !is_blank(*at)).count();
         Some(Message {
             text: Cow::Borrowed(text),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::lines::trim;
+
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
@@ -56,7 +58,7 @@ pub(super) const CUT: &[&str] = &["truncated:single_line"];
 impl<'a> Message<'a> {
     /// The message of one line alone, without white space around it; nothing where the line is blank.
     pub fn of_line(line: Line<'a>) -> Option<Self> {
-        let text = line.text.trim_ascii();
+        let text = trim(line.text);
         (!text.is_empty()).then(|| Self {
             text: Cow::Borrowed(text),
             stream: line.stream,

@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use super::held::Held;
+use super::lines::CUT_MARK;
 use super::message::{Line, Message};
 use crate::pattern::Pattern;
-
-/// What stands where a message is cut in two.
-const CUT_MARK: &[u8] = b"...TRUNCATED...";
 
 /// The settings, by their names in the agent below `DD_LOGS_CONFIG_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

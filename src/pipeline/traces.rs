@@ -19,7 +19,7 @@ const TRACKED_ERROR: [&str; 2] = ["_dd.error_tracking_standalone.error", "true"]
 
 /// A chunk's counts.
 fn counts(chunk: &Chunk) -> Counts {
-    Counts { spans: chunk.spans.range().len() as u64, chunks: 1, stats_groups: 0 }
+    Counts { spans: chunk.spans.range().len() as u64, chunks: 1, ..Counts::default() }
 }
 
 impl Pipeline {

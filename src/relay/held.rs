@@ -11,6 +11,7 @@ use crate::ledger::{Counts, Shed};
 use crate::limits::SENDS_IN_FLIGHT_MAX;
 use crate::relay::backoff::{CAP, CAP_IN_FLUSH, Gate, wait};
 use crate::relay::input::Input;
+use crate::relay::kind::Cut;
 use crate::relay::pack::Encoding;
 use crate::relay::{Kind, Part, Payload};
 
@@ -129,7 +130,7 @@ pub(super) struct Held {
     /// Bytes of all that, with what is beside the bodies.
     pub(super) bytes: usize,
     /// One for each [`Kind`].
-    gates: [Gate; 2],
+    gates: [Gate; Kind::ALL.len()],
     /// Bodies that wait for reuse.
     spare: Vec<Vec<u8>>,
     /// Bodies are not kept: another queue has those of all.
@@ -217,7 +218,7 @@ impl Held {
         let item = self.items.get(&number)?;
         let mut sum = Counts::default();
         item.parts.iter().for_each(|part| sum.add(part.counts));
-        if item.kind != Kind::Traces
+        if item.kind.traits().cut == Cut::Never
             || item.parts.len() < 2
             || sum != item.counts
             || self.packing.is_some()
@@ -305,14 +306,14 @@ impl Held {
     }
 
     /// What to send next: the oldest that is due. `under_way` requests of each kind are on the wire.
-    pub(super) fn next(&mut self, now: Instant, under_way: [usize; 2]) -> Next {
+    pub(super) fn next(&mut self, now: Instant, under_way: [usize; Kind::ALL.len()]) -> Next {
         if under_way.iter().sum::<usize>() >= SENDS_IN_FLIGHT_MAX {
             return Next::Nothing;
         }
         let mut soonest: Option<Instant> = None;
         let mut sooner =
             |at: Instant| soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
-        let mut open = [true; 2];
+        let mut open = [true; Kind::ALL.len()];
         for ((gate, under_way), open) in self.gates.iter().zip(under_way).zip(&mut open) {
             let closed_until = gate.closed_until(now);
             *open = closed_until.is_none() && under_way < gate.sends_max(SENDS_IN_FLIGHT_MAX);
@@ -321,7 +322,7 @@ impl Held {
             }
         }
         // There may be tens of thousands of small payloads, and a push waits for this lock.
-        if open == [false; 2] {
+        if open == [false; Kind::ALL.len()] {
             return soonest.map_or(Next::Nothing, Next::At);
         }
         for (number, item) in self.items.iter_mut().filter(|(_, item)| open[item.kind as usize]) {
@@ -394,6 +395,13 @@ mod tests {
         Arc::new(Input::new(Payload { kind, body, counts, languages, parts: Vec::new() }))
     }
 
+    /// So many requests with traces and so many with stats.
+    fn on_the_wire(traces: usize, stats: usize) -> [usize; Kind::ALL.len()] {
+        let mut under_way = [0; Kind::ALL.len()];
+        (under_way[Kind::Traces as usize], under_way[Kind::Stats as usize]) = (traces, stats);
+        under_way
+    }
+
     /// Takes everything through compression.
     fn pack_all(held: &mut Held) {
         let mut packer = Packer::new(Compression::Gzip);
@@ -404,7 +412,7 @@ mod tests {
         }
     }
 
-    fn send(held: &mut Held, now: Instant, under_way: [usize; 2]) -> Option<Number> {
+    fn send(held: &mut Held, now: Instant, under_way: [usize; Kind::ALL.len()]) -> Option<Number> {
         match held.next(now, under_way) {
             Next::Send(outgoing) => Some(outgoing.number),
             _ => None,
@@ -418,22 +426,22 @@ mod tests {
         held.push(payload(Kind::Stats, 10));
         pack_all(&mut held);
         let now = Instant::now();
-        let first = send(&mut held, now, [0, 0]).unwrap();
-        let second = send(&mut held, now, [1, 0]).unwrap();
+        let first = send(&mut held, now, on_the_wire(0, 0)).unwrap();
+        let second = send(&mut held, now, on_the_wire(1, 0)).unwrap();
         assert!(first < second);
         held.wait_again(first, None, now, 0.5);
-        let Next::Send(stats) = held.next(now, [1, 0]) else {
+        let Next::Send(stats) = held.next(now, on_the_wire(1, 0)) else {
             panic!("the other endpoint has not failed")
         };
         assert_eq!(stats.kind, Kind::Stats);
-        let Next::At(at) = held.next(now, [1, 1]) else {
+        let Next::At(at) = held.next(now, on_the_wire(1, 1)) else {
             panic!("the endpoint is left alone for a while")
         };
         assert_eq!(at, now + Duration::from_millis(50));
-        assert_eq!(send(&mut held, at, [1, 1]), None, "one request alone tries it");
-        assert_eq!(send(&mut held, at, [0, 1]), Some(first));
+        assert_eq!(send(&mut held, at, on_the_wire(1, 1)), None, "one request alone tries it");
+        assert_eq!(send(&mut held, at, on_the_wire(0, 1)), Some(first));
         assert!(held.take_settled(first, true).is_some());
-        assert!(send(&mut held, at, [1, 1]).is_some());
+        assert!(send(&mut held, at, on_the_wire(1, 1)).is_some());
     }
 
     #[test]
@@ -442,7 +450,7 @@ mod tests {
         (0..9).for_each(|_| held.push(payload(Kind::Traces, 10)));
         pack_all(&mut held);
         let sent = (0..9)
-            .filter(|under_way| send(&mut held, Instant::now(), [*under_way, 0]).is_some())
+            .filter(|under_way| send(&mut held, Instant::now(), on_the_wire(*under_way, 0)).is_some())
             .count();
         assert_eq!(sent, 5);
     }
@@ -484,9 +492,9 @@ mod tests {
                         None
                     }
                     4 => held.take_oldest_waiting(),
-                    5 => send(&mut held, now, [0, 0]).and_then(|number| held.take_settled(number, true)),
+                    5 => send(&mut held, now, on_the_wire(0, 0)).and_then(|number| held.take_settled(number, true)),
                     6 => {
-                        if let Some(number) = send(&mut held, now, [0, 0]) {
+                        if let Some(number) = send(&mut held, now, on_the_wire(0, 0)) {
                             held.wait_again(number, None, now, 0.0);
                         }
                         None

@@ -18,6 +18,7 @@ mod dial;
 mod held;
 mod input;
 mod jump;
+mod kind;
 mod pack;
 mod proxy;
 mod queue;
@@ -47,16 +48,8 @@ use send::{NamedBy, Sender};
 pub(crate) use answer::cause;
 pub(crate) use dial::{Dialed, Dialer};
 pub(crate) use jump::Jump;
+pub use kind::{Family, Kind};
 pub(crate) use run::{give_memory_back, runtime};
-
-/// Which endpoint of the intake a payload is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A protobuf `AgentPayload` for `/api/v0.2/traces`.
-    Traces,
-    /// A msgpack `StatsPayload` for `/api/v0.2/stats`.
-    Stats,
-}
 
 /// One request body that is to be sent.
 #[derive(Debug)]
@@ -74,7 +67,8 @@ pub struct Payload {
 }
 
 /// A run of bytes in a body that may also be sent in another payload, such as one repeated field of a protobuf message. Parts don't
-/// overlap and stand in ascending order. The bytes outside of all parts are repeated in every payload that is cut from the body.
+/// overlap and stand in ascending order. The bytes outside of all parts are repeated in every payload that is cut from the body. In JSON the
+/// parts are the members of one array or object, without the comma that alone stands between two of them and goes with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Its place in the body.

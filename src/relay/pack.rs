@@ -11,6 +11,7 @@ use zstd::zstd_safe::{self, CParameter};
 
 use crate::ledger::Counts;
 use crate::relay::held::Item;
+use crate::relay::kind::Cut;
 use crate::relay::{Compression, Kind, Part, Payload};
 
 /// The zstd level of trace payloads. Level 3 takes twice the time and saves nothing on spans.
@@ -150,7 +151,7 @@ impl Packer {
             .collect()
     }
 
-    /// The payload of `body` with the parts in `keep`, without those in `leave`.
+    /// The payload of `body` with the parts in `keep`, without those in `leave`, which stand before or after them.
     fn piece(
         &mut self,
         item: &Item,
@@ -158,29 +159,31 @@ impl Packer {
         keep: &[Part],
         leave: &[Part],
     ) -> io::Result<Item> {
-        let (mut counts, mut parts) = (Counts::default(), Vec::with_capacity(keep.len()));
+        let goes_with_parts = item.kind.traits().cut == Cut::Members;
         let mut piece = Vec::with_capacity(body.len() / 2);
-        let mut at = 0;
-        let copy = |piece: &mut Vec<u8>, bytes: Range<usize>| {
-            piece.extend_from_slice(body.get(bytes).unwrap_or_default())
-        };
+        let (mut counts, mut parts) = (Counts::default(), Vec::with_capacity(keep.len()));
         let mut all: Vec<(&Part, bool)> = keep
             .iter()
             .map(|part| (part, true))
             .chain(leave.iter().map(|part| (part, false)))
             .collect();
         all.sort_by_key(|(part, _)| (part.bytes.start, part.bytes.end));
+        let (mut at, mut was_kept) = (0, None);
         for (part, is_kept) in all {
-            copy(&mut piece, at..part.bytes.start);
+            // Where the parts are members, a comma between two stays where both do.
+            let is_comma = goes_with_parts && was_kept.is_some();
+            if !is_comma || (is_kept && was_kept == Some(true)) {
+                copy(&mut piece, body, at..part.bytes.start);
+            }
             if is_kept {
                 let start = piece.len();
-                copy(&mut piece, part.bytes.clone());
+                copy(&mut piece, body, part.bytes.clone());
                 parts.push(Part { bytes: start..piece.len(), counts: part.counts });
                 counts.add(part.counts);
             }
-            at = part.bytes.end;
+            (at, was_kept) = (part.bytes.end, Some(is_kept));
         }
-        copy(&mut piece, at..body.len());
+        copy(&mut piece, body, at..body.len());
         self.pack(&mut Payload {
             kind: item.kind,
             body: piece,
@@ -189,6 +192,11 @@ impl Packer {
             parts,
         })
     }
+}
+
+/// Appends some bytes of `body` to `piece`.
+fn copy(piece: &mut Vec<u8>, body: &[u8], bytes: Range<usize>) {
+    piece.extend_from_slice(body.get(bytes).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -233,7 +241,7 @@ mod tests {
                 body.extend(vec![b'h'; *gap]);
                 let start = body.len();
                 body.extend(vec![*fill; *len]);
-                let part = Counts { spans: *len as u64, chunks: 1, stats_groups: 0 };
+                let part = Counts { spans: *len as u64, chunks: 1, ..Counts::default() };
                 counts.add(part);
                 parts.push(Part { bytes: start..body.len(), counts: part });
             }

@@ -200,7 +200,7 @@ impl Work {
     fn send_due_of(&mut self, at: usize) -> Option<Instant> {
         loop {
             let lane = self.lanes.get(at)?;
-            let mut counts = [0; 2];
+            let mut counts = [0; Kind::ALL.len()];
             lane.under_way.iter().for_each(|(.., kind)| counts[*kind as usize] += 1);
             match lane.queue.next(Instant::now(), counts) {
                 Next::Send(payload) => self.start(at, payload),
@@ -362,7 +362,7 @@ mod tests {
         let runtime = Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             while work.pack_one_each() {}
-            let Next::Send(payload) = queue.next(Instant::now(), [0, 0]) else {
+            let Next::Send(payload) = queue.next(Instant::now(), [0; Kind::ALL.len()]) else {
                 panic!("it is due")
             };
             let task = work.sends.spawn(async { panic!("a panic that the test asked for") });

@@ -31,7 +31,7 @@ pub(super) struct Sender {
     key: HeaderValue,
     /// The intake for people: host and, where it is unusual, port.
     pub(super) host: String,
-    urls: Result<[Url; 2], String>,
+    urls: Result<Vec<(Kind, Url)>, String>,
     request_timeout: Duration,
     /// The settings that say where the intake is and with which key, for lines that tell people to look at them.
     named_by: NamedBy,
@@ -77,14 +77,15 @@ impl Sender {
             Ok(_) => Err("it is no http:// or https:// URL".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        let urls = url("/api/v0.2/traces").and_then(|traces| Ok([traces, url("/api/v0.2/stats")?]));
-        let host = urls.as_ref().map_or_else(
-            |_| Address::new(base).to_string(),
-            |[url, _]| match (url.host_str().unwrap_or_default(), url.port()) {
+        let urls: Result<Vec<_>, _> =
+            Kind::ALL.into_iter().map(|kind| Ok((kind, url(kind.traits().path)?))).collect();
+        let host = match urls.as_deref() {
+            Ok([(_, url), ..]) => match (url.host_str().unwrap_or_default(), url.port()) {
                 (host, Some(port)) => format!("{host}:{port}"),
                 (host, None) => host.to_owned(),
             },
-        );
+            _ => Address::new(base).to_string(),
+        };
         Self { dialer, key, host, urls, request_timeout, named_by, pool: Mutex::default() }
     }
 
@@ -134,7 +135,9 @@ impl Sender {
                 return (Outcome::Refused(format!("its URL can't be used: {why}")), None);
             }
         };
-        let url = &urls[payload.kind as usize];
+        let Some((_, url)) = urls.iter().find(|(kind, _)| *kind == payload.kind) else {
+            return (Outcome::Fault, None);
+        };
         let mut is_fresh = false;
         loop {
             let pool = match self.pool(url) {
@@ -176,13 +179,9 @@ impl Sender {
     }
 
     fn headers(&self, payload: &Outgoing) -> HeaderMap {
-        let content_type = match payload.kind {
-            Kind::Traces => "application/x-protobuf",
-            Kind::Stats => "application/msgpack",
-        };
         let agent = format!("Datadog Trace Agent/{}/{}", version::AGENT, version::OWN);
         let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(payload.kind.traits().content_type));
         if let Some(encoding) = payload.encoding.header() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }

@@ -71,6 +71,7 @@ pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
         match payload.kind {
             Kind::Traces => trace_payloads.push(traces::normal(&payload.body)?),
             Kind::Stats => stats_payloads.push(stats::normal(&payload.body)?),
+            other => return Err(format!("a payload of {other:?}")),
         }
     }
     Ok(Ours { intake: json!({ "traces": trace_payloads, "stats": stats_payloads }), rates })

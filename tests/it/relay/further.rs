@@ -166,12 +166,12 @@ fn a_payload_that_one_finds_too_large_is_cut_for_that_one() {
     let (main, small) = (Recorder::http(), Recorder::http());
     small.limit_bodies(60);
     let fixture = with_further(&main.url(), &[&small.url()]);
-    let counts = Counts { spans: 1, chunks: 1, stats_groups: 0 };
+    let counts = Counts { spans: 1, chunks: 1, ..Counts::default() };
     let part = |at: usize| pillion::relay::Part { bytes: at * 50..at * 50 + 50, counts };
     fixture.push(Payload {
         kind: Kind::Traces,
         body: vec![7; 100],
-        counts: Counts { spans: 2, chunks: 2, stats_groups: 0 },
+        counts: Counts { spans: 2, chunks: 2, ..Counts::default() },
         languages: String::new(),
         parts: vec![part(0), part(1)],
     });

@@ -101,7 +101,7 @@ impl Fixture {
 fn numbered(number: u32, bytes: usize) -> Payload {
     let mut body = format!("{number:08}").into_bytes();
     body.resize_with(8 + bytes, || fastrand::u8(..));
-    let counts = Counts { spans: 1, chunks: 1, stats_groups: 0 };
+    let counts = Counts { spans: 1, chunks: 1, ..Counts::default() };
     Payload { kind: Kind::Traces, body, counts, languages: "rust".to_owned(), parts: Vec::new() }
 }
 

@@ -12,7 +12,7 @@ fn traces_have_the_headers_of_the_agent() {
     let intake = Recorder::http();
     let fixture = Fixture::to(&intake);
     let body = b"a body that repeats itself ".repeat(100);
-    let counts = Counts { spans: 3, chunks: 2, stats_groups: 0 };
+    let counts = Counts { spans: 3, chunks: 2, ..Counts::default() };
     let languages = "go|python".to_owned();
     fixture.push(Payload {
         kind: Kind::Traces,
