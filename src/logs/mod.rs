@@ -6,6 +6,7 @@
 
 pub mod automatic;
 mod held;
+pub mod join;
 mod json;
 pub mod level;
 pub mod lines;

@@ -4,6 +4,7 @@
 use super::label::Label;
 use super::traces::Trace;
 use crate::logs::held::Held;
+use crate::logs::lines::trim;
 use crate::logs::message::{CUT, Line, Message};
 
 /// The tag of a message of several lines.
@@ -60,7 +61,7 @@ impl Combiner {
                 self.held.clear();
                 emit(line, out);
             }
-            Label::More if line.text.trim_ascii().is_empty() => {}
+            Label::More if trim(line.text).is_empty() => {}
             Label::More => {
                 self.flush(out);
                 self.first(line, out);
@@ -70,7 +71,7 @@ impl Combiner {
 
     /// Takes a line with nothing before it that it could belong to.
     fn first(&mut self, line: Line<'_>, out: &mut dyn FnMut(Message<'_>)) {
-        if !self.joins_traces || line.text.trim_ascii().is_empty() {
+        if !self.joins_traces || trim(line.text).is_empty() {
             return emit(line, out);
         }
         self.trace.begin(line.text);

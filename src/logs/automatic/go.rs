@@ -3,6 +3,7 @@
 
 use super::piece::Piece;
 use crate::logs::held::Held;
+use crate::logs::lines::trim;
 use crate::logs::message::Line;
 
 /// Where in a dump the last line was.
@@ -99,7 +100,7 @@ impl GoJoin {
 
     /// Whether the line goes on with the dump.
     fn accepts(&mut self, text: &[u8]) -> bool {
-        if text.trim_ascii().is_empty() {
+        if trim(text).is_empty() {
             // A function whose file does not come is none.
             self.unconfirmed = if self.at == At::File { self.unconfirmed + 1 } else { 0 };
             self.at = At::Between;

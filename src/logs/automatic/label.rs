@@ -3,6 +3,7 @@
 use super::samples::Sample;
 use super::timestamps::Timestamps;
 use super::tokens::{Token, tokenize};
+use crate::logs::lines::trim;
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(super) struct Labeler {
 impl Labeler {
     /// The label of a line. `tokens` is memory to work in.
     pub(super) fn label(&self, text: &[u8], tokens: &mut Vec<Token>) -> Label {
-        if text.trim_ascii().is_empty() {
+        if trim(text).is_empty() {
             return Label::More;
         }
         if self.samples.is_empty() && self.detects_json && is_json(text) {

@@ -3,6 +3,7 @@
 
 use super::label::Label;
 use crate::logs::held::Held;
+use crate::logs::lines::trim;
 use crate::logs::message::{CUT, Line, Message};
 
 /// The tag of a first line that others follow.
@@ -29,7 +30,7 @@ impl Marker {
         label: Label,
         out: &mut dyn FnMut(Message<'_>),
     ) {
-        let is_blank = line.text.trim_ascii().is_empty();
+        let is_blank = trim(line.text).is_empty();
         self.give(label == Label::More && !is_blank, out);
         if label == Label::Start {
             self.held.push(&line, b"");

@@ -4,6 +4,8 @@
 //! It sees the lines of one place in their order and says of each whether it goes on with the trace before it. It knows the forms in which the
 //! runtimes print; a line that it does not know ends the trace. So ordinary lines are never joined to each other.
 
+use crate::logs::lines::trim;
+
 /// Lines of any form that are taken where frames have to come: the rest of an exception's message.
 const MESSAGE_LINES_MAX: u8 = 16;
 
@@ -53,7 +55,7 @@ impl Trace {
 
     /// Whether a line goes on with the trace before it, if there is one.
     pub(super) fn continues(&mut self, text: &[u8]) -> bool {
-        let next = if text.trim_ascii().is_empty() {
+        let next = if trim(text).is_empty() {
             (self.state != State::Any && self.state != State::Failure).then_some(self.state)
         } else {
             next(self.state, text)
