@@ -5,7 +5,7 @@
 //! or has died. What does not fit is counted and dropped, never waited for.
 
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -106,6 +106,7 @@ pub struct Ring {
     half_bytes_max: usize,
     arrived: Notify,
     plenty: Notify,
+    is_hurried: AtomicBool,
     lost_lines: AtomicU64,
     lost_bytes: AtomicU64,
 }
@@ -118,6 +119,7 @@ impl Ring {
             half_bytes_max: bytes_max / 2,
             arrived: Notify::new(),
             plenty: Notify::new(),
+            is_hurried: AtomicBool::new(false),
             lost_lines: AtomicU64::new(0),
             lost_bytes: AtomicU64::new(0),
         }
@@ -177,6 +179,18 @@ impl Ring {
     /// Waits until there is so much to take that it should not wait. For one reader.
     pub async fn plenty(&self) {
         self.plenty.notified().await;
+    }
+
+    /// Has the reader take what there is at once, and pass it on. Only sets a flag.
+    pub fn hurry(&self) {
+        self.is_hurried.store(true, Ordering::Relaxed);
+        self.arrived.notify_one();
+        self.plenty.notify_one();
+    }
+
+    /// Whether the reader is asked to hurry; asked for once.
+    pub fn take_hurry(&self) -> bool {
+        self.is_hurried.swap(false, Ordering::Relaxed)
     }
 
     /// What was dropped since this was asked the last time.
@@ -297,7 +311,11 @@ mod tests {
         let ring = Arc::new(Ring::new(64 * 1024));
         let write = |output| {
             let ring = Arc::clone(&ring);
-            move || (0..LINES).for_each(|n| drop(ring.push(output, format!("{n}\n").as_bytes(), n)))
+            move || {
+                for n in 0..LINES {
+                    ring.push(output, format!("{n}\n").as_bytes(), n);
+                }
+            }
         };
         let writers = [thread::spawn(write(Output::Stdout)), thread::spawn(write(Output::Stderr))];
         let (mut half, mut lines, mut last) = (Half::default(), 0, [None; 2]);

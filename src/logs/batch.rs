@@ -32,9 +32,9 @@ pub struct Limits {
 pub struct Attributes {
     /// `hostname`; empty on a platform where a host means nothing.
     pub hostname: String,
-    /// `service`.
+    /// `service`. Empty: whoever wires logs says what the platform calls the app.
     pub service: String,
-    /// `ddsource`.
+    /// `ddsource`. Empty: the same.
     pub source: String,
     /// `ddtags`: tags joined by commas.
     pub tags: String,
@@ -88,6 +88,13 @@ impl Batch {
             part: (0, 0),
             opened_ms: 0,
         }
+    }
+
+    /// Changes what further entries say beside their own text: the platform may tell its tags late.
+    pub fn set_attributes(&mut self, attributes: Attributes) {
+        self.usual_end.clear();
+        attributes.push_end(None, &mut self.usual_end);
+        self.attributes = attributes;
     }
 
     /// Writes a message into the batch. Where the batch is full before or after it, `out` gets what leaves, and gives a buffer for the next.
@@ -203,7 +210,8 @@ impl Attributes {
         if let Some(message) = message {
             let own = message.tags.iter().copied();
             let own = own.filter(|tag| self.tags_truncated || !tag.starts_with("truncated:"));
-            for tag in [&*message.origin_tags].into_iter().chain(own).filter(|tag| !tag.is_empty()) {
+            for tag in [&*message.origin_tags].into_iter().chain(own).filter(|tag| !tag.is_empty())
+            {
                 if !tags.is_empty() {
                     tags.to_mut().push(',');
                 }
@@ -324,7 +332,7 @@ mod tests {
     #[test]
     fn it_leaves_with_so_many_messages() {
         let mut batch = batch(Limits { messages_max: 3, ..limits() });
-        let payloads = payloads(&mut batch, &[b"a"; 7]);
+        let payloads = payloads(&mut batch, &[b"a".as_slice(); 7]);
         let lens: Vec<usize> = payloads.iter().map(|payload| entries(payload).len()).collect();
         assert_eq!(lens, [3, 3, 1]);
     }

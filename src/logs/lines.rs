@@ -236,7 +236,8 @@ mod tests {
 
     /// Bytes as apps write them, with much of what matters here.
     fn piece() -> impl Strategy<Value = Vec<u8>> {
-        let byte = prop_oneof![3 => Just(b'\n'), 2 => Just(b' '), 8 => Just(b'x'), 2 => any::<u8>()];
+        let byte =
+            prop_oneof![3 => Just(b'\n'), 2 => Just(b' '), 8 => Just(b'x'), 2 => any::<u8>()];
         proptest::collection::vec(byte, 0..40)
     }
 

@@ -1,10 +1,13 @@
 //! Logs: lines in, payloads out.
 //!
-//! What the app writes is copied into a ring by the process plane, which has already passed it on; what stands in files is followed. From
-//! there on the way is the same: split into lines, join the lines that are one message, apply the user's rules, write each message into the
-//! open batch. Everything on this way is a function of bytes and a time.
+//! What the app writes is copied into a [`crate::ring`] by the process plane, which has already passed it on. From there on the way is this
+//! ([`Stages`]): split into lines ([`lines`]), each of which is a message ([`message`]), written into the open batch ([`batch`], in the text of
+//! [`json`]). All of it is a function of bytes and a time; [`follow`] is the task that runs it. Every line that came is counted, and again when it
+//! was sent or shed.
 
 pub mod automatic;
+pub mod batch;
+mod follow;
 mod held;
 pub mod join;
 mod json;
@@ -13,6 +16,13 @@ pub mod lines;
 mod message;
 pub mod multi_line;
 pub mod rules;
+mod settings;
+mod stages;
 pub mod tail;
 
+pub use follow::{Clock, follow};
 pub use message::{Line, Message, Status, Stream};
+pub use settings::{
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCH_WAIT_DEFAULT, BATCH_WAIT_RANGE, Settings,
+};
+pub use stages::{Outlet, Stages};

@@ -11,8 +11,10 @@
 )]
 
 mod architecture;
+mod conf_file;
 mod docker;
 mod hidden;
+mod identity;
 mod init_exit_codes;
 mod init_first_instant;
 mod init_gvisor;
@@ -25,11 +27,13 @@ mod intake_drain;
 mod intake_limits;
 mod intake_mutations;
 mod intake_routes;
+mod logs;
 mod obfuscation;
 mod otlp_corpus;
 mod otlp_grpc;
 mod otlp_http;
 mod otlp_mutations;
+mod output;
 mod proxy;
 mod quickstart;
 mod real_go;

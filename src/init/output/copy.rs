@@ -94,7 +94,10 @@ impl Copy {
         let timeout = if is_ending { PollTimeout::ZERO } else { PollTimeout::NONE };
         let mut ready = [
             PollFd::new(self.from.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.stopped.as_ref().map_or(self.from.as_fd(), AsFd::as_fd), PollFlags::POLLIN),
+            PollFd::new(
+                self.stopped.as_ref().map_or(self.from.as_fd(), AsFd::as_fd),
+                PollFlags::POLLIN,
+            ),
         ];
         let is_ready = |at: &PollFd<'_>| at.revents().is_some_and(|flags| !flags.is_empty());
         loop {

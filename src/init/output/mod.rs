@@ -10,10 +10,13 @@
 mod copy;
 mod pace;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::fchown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
@@ -22,7 +25,6 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::{Mode, fchmod, fstat};
-use nix::unistd::{Gid, Uid, fchown};
 
 use crate::ring::{self, Ring};
 
@@ -98,7 +100,8 @@ impl Output {
             drained,
             undrained: 0,
         };
-        let wanted = [(&streams.stdout, ring::Output::Stdout), (&streams.stderr, ring::Output::Stderr)];
+        let wanted =
+            [(&streams.stdout, ring::Output::Stdout), (&streams.stderr, ring::Output::Stderr)];
         for (at, (to, kind)) in wanted.into_iter().enumerate() {
             let Some(to) = to else { continue };
             let to = to.try_clone()?;
@@ -190,7 +193,7 @@ fn open_to_same(to: &OwnedFd, pipe: &io::PipeWriter) {
     let Ok(stat) = fstat(to) else { return };
     fchmod(pipe, Mode::from_bits_truncate(stat.st_mode)).ok();
     // It fails for anybody but root, whose files these then are anyway.
-    fchown(pipe, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid))).ok();
+    fchown(pipe, Some(stat.st_uid), Some(stat.st_gid)).ok();
 }
 
 /// Milliseconds to wait, as poll(2) takes them.

@@ -47,7 +47,8 @@ mod tests {
 
     /// How many of 1,000 reads are followed by a rest, where an app writes `line` bytes every `gap`, as long as what it writes is not waited for.
     fn rests(line: usize, gap: Duration, waits_for_answer: bool) -> usize {
-        let (mut pace, mut now, mut rests, mut has_rested) = (Pace::default(), Instant::now(), 0, false);
+        let (mut pace, mut now, mut rests, mut has_rested) =
+            (Pace::default(), Instant::now(), 0, false);
         for _ in 0..1000 {
             let lines = match has_rested && !waits_for_answer {
                 true => (REST.as_micros() / gap.as_micros()).max(1),

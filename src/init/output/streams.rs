@@ -52,8 +52,9 @@ impl Streams {
             [false, true] => "standard error is a terminal",
             [false, false] => return (streams, Vec::new()),
         };
-        let complaint =
-            format!("{terminals}, which the app keeps: it is not shipped as logs (run without a tty to ship it)");
+        let complaint = format!(
+            "{terminals}, which the app keeps: it is not shipped as logs (run without a tty to ship it)"
+        );
         (streams, vec![complaint])
     }
 }

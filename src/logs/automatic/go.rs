@@ -4,7 +4,6 @@
 use super::piece::Piece;
 use crate::logs::held::Held;
 use crate::logs::lines::trim;
-use crate::logs::message::Line;
 
 /// Where in a dump the last line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

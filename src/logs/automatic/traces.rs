@@ -84,6 +84,10 @@ fn first(text: &[u8]) -> State {
     if is_node_place(text) {
         return State::NodePlace;
     }
+    // An error without frames of its own, and what it has beside its message.
+    if text.starts_with(b"[") && text.ends_with(b"] {") && has(text, b"Error") {
+        return State::Frames;
+    }
     if text.starts_with(b"goroutine ") && text.ends_with(b"]:") {
         return State::Go;
     }
@@ -224,7 +228,8 @@ fn is_mark(text: &[u8]) -> bool {
 
 /// What Node writes below the frames.
 fn is_node_tail(text: &[u8]) -> bool {
-    const TAILS: [&[u8]; 4] = [b"}", b"Node.js v", b"Emitted 'error' event", b"Thrown at:"];
+    const TAILS: [&[u8]; 5] =
+        [b"}", b"Node.js v", b"Emitted 'error' event", b"Thrown at:", b"(Use `node --trace"];
     TAILS.iter().any(|tail| text.starts_with(tail))
 }
 

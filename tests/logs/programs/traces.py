@@ -94,7 +94,7 @@ def group():
 
 
 def syntax():
-    compile("def f(:\n    pass\n", "/app/broken.py", "exec")
+    compile("def f(:", "/app/broken.py", "exec")
 
 
 def recursion():
