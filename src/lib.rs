@@ -11,6 +11,7 @@ pub mod limits;
 pub mod log;
 pub mod logs;
 pub mod otlp;
+pub mod pattern;
 pub mod pipeline;
 pub mod proxy;
 pub mod relay;

@@ -1,7 +1,8 @@
 //! Lines out of bytes that come in pieces.
 //!
-//! White space around a line is taken off, as the agent does, and a line of nothing else is none. What is longer than a message may be comes in
-//! pieces that say so: each but the last ends with a mark, each but the first begins with it.
+//! A line comes as it is, blank ones too: later steps tell the lines of a stack trace by the white space before them, and take it off what is a
+//! message. What is longer than a message may be comes in pieces that say so: each but the last ends with a mark, each but the first begins with
+//! it.
 
 use std::mem;
 
@@ -46,8 +47,8 @@ impl Splitter {
         }
     }
 
-    /// Takes the next bytes and gives each line that ends in them to `line`: its text without white space around it, never empty, and whether it
-    /// is a piece of a line that was cut.
+    /// Takes the next bytes and gives each line that ends in them to `line`: its text without its end (`\n` or `\r\n`), and whether it is a piece of a
+    /// line that was cut. A piece has no white space around it, and is never empty.
     pub fn bytes(&mut self, bytes: &[u8], line: &mut dyn FnMut(&[u8], bool)) {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
@@ -106,12 +107,12 @@ impl Splitter {
     /// Gives a line, or the piece of one, with its marks.
     fn whole(&mut self, text: &[u8], end: End, line: &mut dyn FnMut(&[u8], bool)) {
         let was_cut = mem::replace(&mut self.is_cut, end == End::Cut);
-        let text = trim(text);
-        if text.is_empty() {
+        if !was_cut && !self.is_cut {
+            line(text.strip_suffix(b"\r").unwrap_or(text), false);
             return;
         }
-        if !was_cut && !self.is_cut {
-            line(text, false);
+        let text = trim(text);
+        if text.is_empty() {
             return;
         }
         self.marked.clear();
@@ -160,13 +161,13 @@ mod tests {
 
     use super::{CUT_MARK, Splitter, trim};
 
-    /// What comes out of these pieces, with a mark where a line was cut, and at the end.
+    /// What comes out of these pieces, without white space around it, with a mark where a line was cut, and at the end.
     fn split(limit: usize, pieces: &[&[u8]]) -> Vec<String> {
         let (mut splitter, mut lines) = (Splitter::new(limit), Vec::new());
         let mut line = |text: &[u8], is_cut: bool| {
-            let text = String::from_utf8_lossy(text).replace("...TRUNCATED...", "~");
+            let text = String::from_utf8_lossy(trim(text)).replace("...TRUNCATED...", "~");
             assert_eq!(text.contains('~'), is_cut, "{text}");
-            lines.push(text);
+            lines.extend((!text.is_empty()).then_some(text));
         };
         for piece in pieces {
             splitter.bytes(piece, &mut line);
@@ -184,6 +185,15 @@ mod tests {
         assert_eq!(split(100, &[b"\r\n \t\x0b\n\n  a b \r\n"]), ["a b"]);
         assert_eq!(split(100, &["\u{a0}\u{2003}ä\u{3000}\n".as_bytes()]), ["ä"]);
         assert_eq!(split(100, &[b"\xff x \xfe\n"]), ["\u{fffd} x \u{fffd}"]);
+    }
+
+    #[test]
+    fn white_space_around_lines_and_blank_lines_are_kept() {
+        let (mut splitter, mut lines) = (Splitter::new(100), Vec::new());
+        let mut line = |text: &[u8], _| lines.push(String::from_utf8_lossy(text).into_owned());
+        splitter.bytes(b"a\r\n\tat b \n\n  c", &mut line);
+        splitter.finish(&mut line);
+        assert_eq!(lines, ["a", "\tat b ", "", "  c"]);
     }
 
     #[test]
@@ -239,7 +249,7 @@ mod tests {
         ) {
             let (mut splitter, mut together) = (Splitter::new(limit), Vec::new());
             let mut line = |text: &[u8], is_cut: bool| {
-                assert!(!text.is_empty() && !text.contains(&b'\n') && trim(text) == text);
+                assert!(!text.contains(&b'\n') && (!is_cut || trim(text) == text));
                 let text = if is_cut { text.strip_prefix(CUT_MARK).unwrap_or(text) } else { text };
                 let text = if is_cut { text.strip_suffix(CUT_MARK).unwrap_or(text) } else { text };
                 assert!(text.len() <= limit);

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::lines::trim;
+
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
@@ -16,7 +18,8 @@ pub enum Stream {
 /// One line, or a piece of one that is longer than a message may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Its bytes without the line feed and without white space around them; never empty. They need not be UTF-8.
+    /// Its bytes without the line feed, and as they came apart from that: white space at the beginning tells the lines of a stack trace, and blank
+    /// lines stand within some. They need not be UTF-8.
     pub text: &'a [u8],
     /// Where it was written.
     pub stream: Stream,
@@ -43,20 +46,21 @@ pub struct Message<'a> {
     pub tags: &'static [&'static str],
     /// Another source (`ddsource`) than the one in the settings, where a rule says so.
     pub source: Option<Cow<'a, str>>,
-    /// How many lines (or pieces of lines) are in it, at least 1: what the ledger counts.
+    /// How many lines (or pieces of lines) that are not blank are in it, at least 1: what the ledger counts.
     pub lines: u32,
     /// Whether some of it was cut off or it is a piece of something longer.
     pub is_truncated: bool,
 }
 
 /// The tag of a line that was cut, as the agent names it.
-const CUT: &[&str] = &["truncated:single_line"];
+pub(super) const CUT: &[&str] = &["truncated:single_line"];
 
-impl<'a> From<Line<'a>> for Message<'a> {
-    /// The message of one line alone.
-    fn from(line: Line<'a>) -> Self {
-        Self {
-            text: Cow::Borrowed(line.text),
+impl<'a> Message<'a> {
+    /// The message of one line alone, without white space around it; nothing where the line is blank.
+    pub fn of_line(line: Line<'a>) -> Option<Self> {
+        let text = trim(line.text);
+        (!text.is_empty()).then(|| Self {
+            text: Cow::Borrowed(text),
             stream: line.stream,
             time_ms: line.time_ms,
             origin_tags: Cow::Borrowed(line.tags),
@@ -64,7 +68,7 @@ impl<'a> From<Line<'a>> for Message<'a> {
             source: None,
             lines: 1,
             is_truncated: line.is_cut,
-        }
+        })
     }
 }
 

@@ -8,8 +8,10 @@ use crate::relay::Payload;
 use crate::ring::{self, Half, Lost, Piece, Ring};
 
 use super::batch::{Attributes, Batch, Level, Pushed};
-use super::lines::Splitter;
+use super::join::{Join, Plan};
+use super::lines::{Splitter, trim};
 use super::message::{Line, Message, Stream};
+use super::rules::{Rules, Verdict};
 use super::settings::Settings;
 
 /// Where payloads go. It gives an empty buffer for the next.
@@ -21,6 +23,8 @@ pub struct Stages {
     /// The half of the ring that is ours.
     half: Half,
     splitters: [Splitter; 2],
+    /// The lines of each stream on their way to messages.
+    joins: [Join; 2],
     /// When the last bytes of each stream arrived, milliseconds since 1970.
     arrived_ms: [u64; 2],
     end: End,
@@ -28,6 +32,7 @@ pub struct Stages {
 
 /// The stages behind the splitters.
 struct End {
+    rules: Arc<Rules>,
     batch: Batch,
     outlet: Outlet,
     ledger: Arc<Ledger>,
@@ -50,9 +55,18 @@ impl Stages {
             ring,
             half: Half::default(),
             splitters: [splitter(), splitter()],
+            joins: [Join::Lines, Join::Lines],
             arrived_ms: [0; 2],
-            end: End { batch, outlet, ledger, received: 0 },
+            end: End { rules: Arc::default(), batch, outlet, ledger, received: 0 },
         }
+    }
+
+    /// Has the lines of each stream joined by a plan, and rules applied to the messages. Without this each line is a message, and all are kept.
+    #[must_use]
+    pub fn with(mut self, plan: &Plan, rules: &Arc<Rules>) -> Self {
+        self.joins = [plan.start(), plan.start()];
+        self.end.rules = Arc::clone(rules);
+        self
     }
 
     /// Changes what further entries say beside their own text.
@@ -72,20 +86,30 @@ impl Stages {
         self.end.ledger.shed(Shed::QueueFull, counts(lines));
     }
 
-    /// Takes a line that was read elsewhere: from a file.
-    pub fn line(&mut self, line: Line<'_>, now_ms: u64) {
-        self.end.line(line, now_ms);
+    /// Takes a line that was read elsewhere: from a file. `join` is the file's own.
+    pub fn line(&mut self, line: Line<'_>, join: &mut Join, now_ms: u64) {
+        self.end.line(line, join, now_ms);
         self.end.count_received();
     }
 
-    /// When the batch has to leave; nothing where it is empty.
-    pub fn due_ms(&self) -> Option<u64> {
-        self.end.batch.due_ms()
+    /// Takes a message that a file's own join gave out later.
+    pub fn message(&mut self, message: Message<'_>, now_ms: u64) {
+        self.end.message(message, now_ms);
     }
 
-    /// Has the batch leave if it is due.
+    /// When [`Stages::tick`] has something to do; nothing where no line is held.
+    pub fn due_ms(&self) -> Option<u64> {
+        let joins = self.joins.iter().filter_map(Join::due_ms);
+        joins.chain(self.end.batch.due_ms()).min()
+    }
+
+    /// Gives out lines that have waited for more of their message, and has the batch leave, each if it is due.
     pub fn tick(&mut self, now_ms: u64) {
-        if self.due_ms().is_some_and(|due| due <= now_ms) {
+        let end = &mut self.end;
+        for join in &mut self.joins {
+            join.tick(now_ms, &mut |message| end.message(message, now_ms));
+        }
+        if self.end.batch.due_ms().is_some_and(|due| due <= now_ms) {
             self.leave();
         }
     }
@@ -93,7 +117,15 @@ impl Stages {
     /// Takes what the app has written until now and has it leave.
     pub fn flush(&mut self, now_ms: u64) {
         self.take(now_ms);
+        self.flush_joins(now_ms);
         self.leave();
+    }
+
+    fn flush_joins(&mut self, now_ms: u64) {
+        let end = &mut self.end;
+        for join in &mut self.joins {
+            join.flush(&mut |message| end.message(message, now_ms));
+        }
     }
 
     /// The app has ended: the same, lines without an end included.
@@ -103,6 +135,7 @@ impl Stages {
             self.split(at, now_ms, |splitter, line| splitter.finish(line));
         }
         self.end.count_received();
+        self.flush_joins(now_ms);
         self.leave();
     }
 
@@ -133,21 +166,27 @@ impl Stages {
             ring::Output::Stderr => Stream::Stderr,
         };
         let time_ms = self.arrived_ms[output as usize];
-        let end = &mut self.end;
+        let (end, join) = (&mut self.end, &mut self.joins[output as usize]);
         act(&mut self.splitters[output as usize], &mut |text, is_cut| {
-            end.line(Line { text, stream, time_ms, tags: "", is_cut }, now_ms);
+            end.line(Line { text, stream, time_ms, tags: "", is_cut }, join, now_ms);
         });
     }
 }
 
 impl End {
-    fn line(&mut self, line: Line<'_>, now_ms: u64) {
-        self.received += 1;
-        self.message(&Message::from(line), now_ms);
+    fn line(&mut self, line: Line<'_>, join: &mut Join, now_ms: u64) {
+        // A blank line is no line, and yet has a place in some messages.
+        self.received += u64::from(!trim(line.text).is_empty());
+        join.line(line, now_ms, &mut |message| self.message(message, now_ms));
     }
 
-    fn message(&mut self, message: &Message<'_>, now_ms: u64) {
-        match self.batch.push(message, now_ms, &mut self.outlet) {
+    fn message(&mut self, mut message: Message<'_>, now_ms: u64) {
+        if self.rules.apply(&mut message) == Verdict::Drop {
+            self.count_received();
+            self.ledger.filtered(counts(u64::from(message.lines)));
+            return;
+        }
+        match self.batch.push(&message, now_ms, &mut self.outlet) {
             Pushed::In => {}
             Pushed::TooLarge => {
                 self.count_received();
