@@ -258,6 +258,30 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("logs_config.batch_max_content_size", "200000", "200000", "300000"),
     ("logs_config.max_message_size_bytes", "2000", "2000", "3000"),
     ("logs_config.tag_truncated_logs", "false", "false", "true"),
+    (
+        "logs_config.processing_rules",
+        r#"[{"name":"a","type":"exclude_truncated"}]"#,
+        "\n    - {type: exclude_truncated, name: a}",
+        "[{type: exclude_truncated, name: b}]",
+    ),
+    ("logs_config.aggregation_timeout", "200", "200", "300"),
+    ("logs_config.tag_multi_line_logs", "false", "false", "true"),
+    ("logs_config.auto_multi_line_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line_detection_tagging", "false", "false", "true"),
+    (
+        "logs_config.auto_multi_line_detection_custom_samples",
+        r#"[{"sample":"a"}]"#,
+        "[{sample: a}]",
+        "[{sample: b}]",
+    ),
+    ("logs_config.auto_multi_line_extra_patterns", "a b", "[a, b]", "[c]"),
+    ("logs_config.auto_multi_line.enable_json_aggregation", "false", "false", "true"),
+    ("logs_config.auto_multi_line.tag_aggregated_json", "true", "true", "false"),
+    ("logs_config.auto_multi_line.stack_trace_parsers", "none", "[none]", "[go]"),
+    ("logs_config.auto_multi_line.enable_json_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line.enable_datetime_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line.timestamp_detector_match_threshold", "0.7", "0.7", "0.8"),
+    ("logs_config.auto_multi_line.tokenizer_max_input_bytes", "100", "100", "200"),
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
     ("log_level", "debug", "DEBUG", "info"),
@@ -274,6 +298,7 @@ const BASE: &[(&str, &str)] = &[
     ("DD_APM_NET_RECEIVER_FD", "7"),
     ("DD_API_KEY", "base"),
     ("DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT", "localhost:4317"),
+    ("DD_LOGS_CONFIG_AUTO_MULTI_LINE_DETECTION", "false"),
 ];
 
 fn all_keys() -> impl Iterator<Item = &'static Key> {

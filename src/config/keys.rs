@@ -1,7 +1,7 @@
 //! Every setting, with its variables, its keys in `datadog.yaml` and what it means: the settings table of the README is made of this file and of
 //! those that it names.
 
-use super::{connecting, filtering, identity, logs, obfuscation, otlp, proxy_keys};
+use super::{connecting, filtering, identity, logs, multi_line, obfuscation, otlp, proxy_keys};
 
 /// A setting.
 #[derive(Debug)]
@@ -101,6 +101,7 @@ pub const ALL: &[Group] = &[
         ],
     ),
     ("Logs", logs::ALL),
+    ("Which lines are one message", multi_line::ALL),
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
     proxy_keys::GROUP,

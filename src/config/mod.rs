@@ -13,6 +13,7 @@ pub mod filtering;
 pub mod identity;
 pub mod keys;
 pub mod logs;
+pub mod multi_line;
 pub mod obfuscation;
 mod otlp;
 mod parse;

@@ -120,11 +120,7 @@ impl Held {
     }
 
     /// The first `len` lines as one message without white space and blank lines around it; nothing where all of them are blank.
-    pub(super) fn message(
-        &self,
-        len: usize,
-        tags: &'static [&'static str],
-    ) -> Option<Message<'_>> {
+    pub(super) fn message(&self, len: usize, tags: &'static [&'static str]) -> Option<Message<'_>> {
         let lines = self.places.get(..len)?;
         let is_blank = |at: usize| self.line(at).is_none_or(|line| trim(line.text).is_empty());
         let first = (0..len).find(|at| !is_blank(*at))?;

@@ -252,7 +252,10 @@ mod tests {
             (r#"{"level":30,"time":1}"#, Some(Status::Info)),
             (r#"{"level":3}"#, Some(Status::Error)),
             (r#"{"log.level":"warn","@timestamp":"x"}"#, Some(Status::Warn)),
-            (r#"{"a":{"level":"error"},"b":[{"level":"error"}],"level":"debug"}"#, Some(Status::Debug)),
+            (
+                r#"{"a":{"level":"error"},"b":[{"level":"error"}],"level":"debug"}"#,
+                Some(Status::Debug),
+            ),
             (r#"{"a":{"level":"error"}}"#, None),
             (r#"{"msg":"\"level\":\"error\"","b":"}{"}"#, None),
             (r#"{"msg":"a\\","level":"trace"}"#, Some(Status::Trace)),

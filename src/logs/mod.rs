@@ -24,6 +24,6 @@ pub mod tail;
 pub use follow::{Clock, follow};
 pub use message::{Line, Message, Status, Stream};
 pub use settings::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCH_WAIT_DEFAULT, BATCH_WAIT_RANGE, Settings,
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCH_WAIT_DEFAULT, BATCH_WAIT_RANGE, Messages, Settings,
 };
 pub use stages::{Outlet, Stages};

@@ -250,7 +250,10 @@ mod tests {
                 {"type": "exclude_at_match", "name": "gone", "pattern": "^gone"}]"#,
         );
         assert_eq!(after(&rules, "GET /health a@b.com"), None);
-        assert_eq!(after(&rules, "by a@b.com and c@d.com").as_deref(), Some("by a@[b]$ and c@[d]$"));
+        assert_eq!(
+            after(&rules, "by a@b.com and c@d.com").as_deref(),
+            Some("by a@[b]$ and c@[d]$")
+        );
         assert_eq!(after(&rules, "other"), None);
         assert_eq!(after(&rules, "keep this").as_deref(), Some("keep this"));
         assert_eq!(after(&rules, "gone a@b.com"), None);
@@ -355,7 +358,10 @@ mod tests {
             let mut problems = Vec::new();
             let rules = Rules::read(text, &mut problems);
             assert!(rules.withholds_all(), "{text}");
-            assert!(problems.len() == 1 && problems[0].contains("No logs are sent"), "{problems:?}");
+            assert!(
+                problems.len() == 1 && problems[0].contains("No logs are sent"),
+                "{problems:?}"
+            );
             assert_eq!(after(&rules, "x"), None, "{text}");
         }
         assert!(!Rules::read(" ", &mut Vec::new()).withholds_all());

@@ -36,12 +36,7 @@ impl Combiner {
     }
 
     /// Takes a line with its label. Messages go to `out` as soon as they are whole.
-    pub(super) fn line(
-        &mut self,
-        line: Line<'_>,
-        label: Label,
-        out: &mut dyn FnMut(Message<'_>),
-    ) {
+    pub(super) fn line(&mut self, line: Line<'_>, label: Label, out: &mut dyn FnMut(Message<'_>)) {
         match label {
             Label::Alone => {
                 self.flush(out);

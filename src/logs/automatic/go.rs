@@ -109,7 +109,9 @@ impl GoJoin {
             return false;
         }
         // Blank lines between chunks are lost on many ways, so a chunk may begin anywhere but before the file of a function.
-        if self.at != At::File && let Some(at) = chunk_start(text) {
+        if self.at != At::File
+            && let Some(at) = chunk_start(text)
+        {
             self.at = at;
             self.has_chunk = true;
             self.unconfirmed = 0;
@@ -282,9 +284,20 @@ mod tests {
         for text in ["rax 0x7f", "r0\t0xff", "r0      0x104", "r0   0xa\tr1   0xb", "oldmask 0x0"] {
             assert!(is_registers(text.as_bytes()), "{text:?}");
         }
-        for text in
-            ["", "rax", "rax 7f", "rax 0x", "registers 0xf", "0r 0xf", "RAX 0x1", "rax 0xf x", "rax 0xf\t0a 0x0", "rax 0xf ", "level=info", "rax 0xf\t"]
-        {
+        for text in [
+            "",
+            "rax",
+            "rax 7f",
+            "rax 0x",
+            "registers 0xf",
+            "0r 0xf",
+            "RAX 0x1",
+            "rax 0xf x",
+            "rax 0xf\t0a 0x0",
+            "rax 0xf ",
+            "level=info",
+            "rax 0xf\t",
+        ] {
             assert!(!is_registers(text.as_bytes()), "{text:?}");
         }
         assert!(chunk_start(b"ra 0x1\tsp 0x2").is_some());

@@ -105,7 +105,10 @@ mod tests {
 
     #[test]
     fn objects_over_lines_become_one_line() {
-        check("{\n  \"a\": 1,\n  \"b\": [\n    \"x y\"\n  ]\n}", &["{\"a\":1,\"b\":[\"x y\"]} x6 aggregated_json:true"]);
+        check(
+            "{\n  \"a\": 1,\n  \"b\": [\n    \"x y\"\n  ]\n}",
+            &["{\"a\":1,\"b\":[\"x y\"]} x6 aggregated_json:true"],
+        );
         check("{\"a\": 1}", &["{\"a\": 1}"]);
         check("a\n{\n}\nb", &["a", "{} x2 aggregated_json:true", "b"]);
         check("  {\n\n\"a\":1}", &["{\"a\":1} x2 aggregated_json:true"]);

@@ -251,7 +251,8 @@ mod tests {
             0 if depth < 6 => {
                 let half = rest.len() / 2;
                 let parts = [&rest[..half], &rest[half..]];
-                let member = |part: &&[u8]| (format!("k \"{}\\", part.len()), value(part, depth + 1));
+                let member =
+                    |part: &&[u8]| (format!("k \"{}\\", part.len()), value(part, depth + 1));
                 Value::Object(parts.iter().map(member).collect())
             }
             1 if depth < 6 => rest.chunks(5).map(|part| value(part, depth + 1)).collect(),

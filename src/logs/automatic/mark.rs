@@ -24,12 +24,7 @@ impl Marker {
     }
 
     /// Takes a line with its label, and gives out those that are decided.
-    pub(super) fn line(
-        &mut self,
-        line: Line<'_>,
-        label: Label,
-        out: &mut dyn FnMut(Message<'_>),
-    ) {
+    pub(super) fn line(&mut self, line: Line<'_>, label: Label, out: &mut dyn FnMut(Message<'_>)) {
         let is_blank = trim(line.text).is_empty();
         self.give(label == Label::More && !is_blank, out);
         if label == Label::Start {

@@ -13,8 +13,7 @@ fn folder() -> PathBuf {
 
 /// The messages of a recording: their texts, and how many lines they have.
 fn messages(text: &str, settings: Settings) -> Vec<(String, u32)> {
-    let mut automatic =
-        Automatic::new(&Arc::new(Detection::new(settings, &mut Vec::new())));
+    let mut automatic = Automatic::new(&Arc::new(Detection::new(settings, &mut Vec::new())));
     let mut messages = Vec::new();
     let mut out = |message: super::Message<'_>| {
         messages.push((String::from_utf8_lossy(&message.text).into_owned(), message.lines));
@@ -63,7 +62,9 @@ fn stack_traces_of_real_programs_are_one_message_each() {
         if lines != expect {
             let shown: Vec<String> = messages
                 .iter()
-                .map(|(text, lines)| format!("  {lines} {}", text.chars().take(90).collect::<String>()))
+                .map(|(text, lines)| {
+                    format!("  {lines} {}", text.chars().take(90).collect::<String>())
+                })
                 .collect();
             wrong.push(format!("{name}: {lines:?} and not {expect:?}\n{}", shown.join("\n")));
         }

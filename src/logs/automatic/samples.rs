@@ -74,7 +74,9 @@ impl Sample {
         }
         let one = |(at, setting): (usize, &Setting)| {
             let sample = Self::new(setting);
-            sample.map_err(|reason| problems.push(format!("sample {at} is not used: {reason}"))).ok()
+            sample
+                .map_err(|reason| problems.push(format!("sample {at} is not used: {reason}")))
+                .ok()
         };
         settings.iter().take(SAMPLES_MAX).enumerate().filter_map(one).collect()
     }
@@ -93,16 +95,15 @@ impl Sample {
         let likeness = if !setting.sample.is_empty() {
             let threshold = setting.match_threshold.unwrap_or(THRESHOLD_DEFAULT);
             if !(threshold > 0.0 && threshold <= 1.0) {
-                return Err(format!(
-                    "match_threshold {threshold} is not above 0 and at most 1"
-                ));
+                return Err(format!("match_threshold {threshold} is not above 0 and at most 1"));
             }
             let mut tokens = Vec::new();
             tokenize(setting.sample.as_bytes(), usize::MAX, &mut tokens);
             Likeness::Tokens(tokens, threshold)
         } else if !setting.regex.is_empty() {
-            let pattern = Pattern::new(&format!("^{}", setting.regex))
-                .map_err(|reason| format!("the pattern {:?} can't be used ({reason})", setting.regex))?;
+            let pattern = Pattern::new(&format!("^{}", setting.regex)).map_err(|reason| {
+                format!("the pattern {:?} can't be used ({reason})", setting.regex)
+            })?;
             Likeness::Pattern(pattern)
         } else {
             return Err("it has neither sample nor regex".to_owned());

@@ -57,7 +57,10 @@ fn each_step_can_be_switched_off() {
     let json = "{\n\"a\": 1\n}";
     let lines: Vec<&str> = json.split('\n').collect();
     assert_eq!(run(&mut automatic(|settings| settings.joins_json = false), json), lines);
-    assert_eq!(run(&mut automatic(|settings| settings.tags_json = true), json), ["{\"a\":1} x3 aggregated_json:true"]);
+    assert_eq!(
+        run(&mut automatic(|settings| settings.tags_json = true), json),
+        ["{\"a\":1} x3 aggregated_json:true"]
+    );
     let dump = "panic: d\ngoroutine 1:\nf()\n\t/a.go:1";
     let lines: Vec<&str> = dump.split('\n').map(str::trim).collect();
     assert_eq!(run(&mut automatic(|settings| settings.joins_go = false), dump), lines);

@@ -143,7 +143,9 @@ fn word(letters: &[u8]) -> Option<Token> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLASSES, Class, FIRST_DIGITS, FIRST_LETTERS, FIRST_WORD, SYMBOLS, Token, tokenize};
+    use super::{
+        CLASSES, Class, FIRST_DIGITS, FIRST_LETTERS, FIRST_WORD, SYMBOLS, Token, tokenize,
+    };
 
     /// Tokens in letters: `D` for each digit, `C` for each letter, words in braces.
     fn shown(text: &[u8], bytes_max: usize) -> String {

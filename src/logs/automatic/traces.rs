@@ -181,8 +181,9 @@ fn is_java_exception(text: &[u8]) -> bool {
 
 /// The name before the colon or the end, if there is nothing else.
 fn exception_name(text: &[u8]) -> Option<&[u8]> {
-    let is_part =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$' | b'<' | b'>');
+    let is_part = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$' | b'<' | b'>')
+    };
     let len = text.iter().take_while(|byte| is_part(byte)).count();
     let (name, rest) = text.split_at_checked(len)?;
     let begins = name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
@@ -296,7 +297,9 @@ mod tests {
         ] {
             assert!(is_frame(text.as_bytes()), "{text:?}");
         }
-        for text in ["at com.example.App.main(App.java:12)", "  at once", "  ... more", "  attic (x)"] {
+        for text in
+            ["at com.example.App.main(App.java:12)", "  at once", "  ... more", "  attic (x)"]
+        {
             assert!(!is_frame(text.as_bytes()), "{text:?}");
         }
         for (text, expect) in [

@@ -149,7 +149,8 @@ fn rfc3339(ms: u64) -> String {
 
 /// The date so many days after 1970-01-01, in the Gregorian calendar.
 fn date(mut days: u64) -> (u64, u64, u64) {
-    let is_leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     // A time that is far off is no reason to count for long.
     let mut year = 1970;
     while year < 9999 && days >= 365 + u64::from(is_leap(year)) {

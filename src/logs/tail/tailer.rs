@@ -98,7 +98,8 @@ impl Tailer {
         for (path, identity) in &wanted {
             // One that was renamed is followed under its new path, if that is wanted too.
             if let Some(file) = self.files.iter_mut().find(|file| file.identity == *identity) {
-                let is_still_there = wanted.iter().any(|one| *one == (file.path.clone(), *identity));
+                let is_still_there =
+                    wanted.iter().any(|one| *one == (file.path.clone(), *identity));
                 if !is_still_there {
                     file.path.clone_from(path);
                 }
@@ -129,7 +130,9 @@ impl Tailer {
         let by_name = |path: &Path| Reverse(path.file_name().map(|name| name.as_bytes().to_vec()));
         found.sort_by_cached_key(|(path, _, changed)| match self.settings.select {
             Select::ByName => (None, by_name(path), Reverse(path.clone())),
-            Select::ByModificationTime => (Some(Reverse(*changed)), by_name(path), Reverse(path.clone())),
+            Select::ByModificationTime => {
+                (Some(Reverse(*changed)), by_name(path), Reverse(path.clone()))
+            }
         });
         // One file at two paths is one file.
         let mut wanted: Vec<(PathBuf, Identity)> = Vec::new();

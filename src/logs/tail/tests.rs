@@ -65,8 +65,7 @@ impl Logs {
     fn start_again(&mut self, is_in_order: bool) {
         if is_in_order {
             let Self { tailer, came, ended, .. } = self;
-            self.polled =
-                tailer.finish(self.now_ms, &mut |event| take(event, came, ended, true));
+            self.polled = tailer.finish(self.now_ms, &mut |event| take(event, came, ended, true));
         }
         self.tailer = Tailer::new(self.settings.clone());
         self.came.clear();

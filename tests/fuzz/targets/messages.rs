@@ -63,7 +63,11 @@ pub(super) fn join(data: &[u8]) {
     for (text, now_ms) in text.split(|byte| *byte == b'\n').zip(0..) {
         count += u32::from(!lines::trim(text).is_empty());
         let stream = Stream::Stdout;
-        join.line(Line { text, stream, time_ms: now_ms, tags: "", is_cut: false }, now_ms, &mut out);
+        join.line(
+            Line { text, stream, time_ms: now_ms, tags: "", is_cut: false },
+            now_ms,
+            &mut out,
+        );
         join.tick(now_ms + u64::from(choice) * 100, &mut out);
     }
     join.flush(&mut out);
