@@ -35,7 +35,7 @@ const SOURCE_DEFAULT: &str = "unknown";
 
 /// Captures the app's output where logs are shipped, and there is a key to ship them with. What it has to say goes into the plan.
 pub(super) fn capture(plan: &mut Plan) -> Option<Output> {
-    if !plan.settings.logs.is_enabled || plan.settings.relay.api_key.is_none() {
+    if !plan.settings.logs.is_enabled || plan.settings.relay.logs.api_key.is_none() {
         return None;
     }
     let ring = Arc::new(Ring::new(LOGS_RING_BYTES));

@@ -23,6 +23,7 @@ mod read;
 mod read_proxy;
 #[cfg(test)]
 mod readme;
+pub mod sending;
 mod small;
 #[cfg(test)]
 mod tests;
