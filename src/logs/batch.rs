@@ -272,7 +272,7 @@ mod tests {
             Vec::new()
         };
         for (now_ms, text) in (0..).zip(texts) {
-            let message = Message::from(line(text, Stream::Stdout));
+            let message = Message::of_line(line(text, Stream::Stdout)).unwrap();
             assert_eq!(batch.push(&message, now_ms, &mut out), Pushed::In);
         }
         batch.leave(&mut out);
@@ -310,7 +310,8 @@ mod tests {
     #[test]
     fn what_a_message_has_of_its_own_goes_along() {
         let cut = Line { is_cut: true, tags: "filename:a.log", ..line(b"x", Stream::Stderr) };
-        let message = Message { source: Some(Cow::Borrowed("nginx")), ..Message::from(cut) };
+        let message =
+            Message { source: Some(Cow::Borrowed("nginx")), ..Message::of_line(cut).unwrap() };
         let entry = |tags_truncated| {
             let attributes = Attributes { tags_truncated, ..attributes() };
             let (mut batch, mut entry) = (Batch::new(limits(), attributes, |_| None), Value::Null);
@@ -348,7 +349,7 @@ mod tests {
         let lens: Vec<usize> = messages.map(|e| e["message"].as_str().unwrap().len()).collect();
         assert_eq!(lens, texts.iter().map(|text| text.len()).collect::<Vec<_>>());
         let long = vec![b'a'; 1000];
-        let message = Message::from(line(&long, Stream::Stdout));
+        let message = Message::of_line(line(&long, Stream::Stdout)).unwrap();
         assert_eq!(batch.push(&message, 0, &mut |_| Vec::new()), Pushed::TooLarge);
         assert_eq!(batch.due_ms(), None);
     }
@@ -366,7 +367,9 @@ mod tests {
         let mut batch = batch(limits());
         assert_eq!(batch.due_ms(), None);
         for now_ms in [100, 2000] {
-            batch.push(&Message::from(line(b"a", Stream::Stdout)), now_ms, &mut |_| Vec::new());
+            batch.push(&Message::of_line(line(b"a", Stream::Stdout)).unwrap(), now_ms, &mut |_| {
+                Vec::new()
+            });
         }
         assert_eq!(batch.due_ms(), Some(5100));
         batch.leave(&mut |_| Vec::new());
