@@ -11,7 +11,10 @@ use tokio::task::LocalSet;
 use crate::init::{Exit, Output};
 use crate::ledger::Ledger;
 use crate::limits::LOGS_RING_BYTES;
-use crate::logs::{self, Clock, Stages, follow};
+use crate::logs::automatic::samples::{self, Setting as Sample};
+use crate::logs::level::level;
+use crate::logs::rules::Rules;
+use crate::logs::{self, Clock, Stages, follow, join};
 use crate::relay::Relay;
 use crate::ring::Ring;
 
@@ -32,7 +35,7 @@ const SOURCE_DEFAULT: &str = "unknown";
 
 /// Captures the app's output where logs are shipped, and there is a key to ship them with. What it has to say goes into the plan.
 pub(super) fn capture(plan: &mut Plan) -> Option<Output> {
-    if !plan.settings.logs.is_enabled || plan.settings.relay.api_key.is_none() {
+    if !plan.settings.logs.is_enabled || plan.settings.relay.logs.api_key.is_none() {
         return None;
     }
     let ring = Arc::new(Ring::new(LOGS_RING_BYTES));
@@ -90,6 +93,22 @@ fn drain_while_read(output: &mut Output, exit: &Exit, patience: Duration) {
     }
 }
 
+/// How lines become messages. What can't be used of what the user wrote is said.
+fn joining(settings: &logs::Messages) -> (join::Plan, Arc<Rules>) {
+    let mut problems = Vec::new();
+    let rules = Rules::read(&settings.rules, &mut problems);
+    let mut automatic = settings.automatic.clone();
+    if !settings.samples.is_empty() {
+        automatic.samples = samples::parse(&settings.samples, &mut problems);
+    }
+    automatic.samples.extend(settings.patterns.iter().map(|regex| Sample::of_pattern(regex)));
+    let plan = join::Plan::new(rules.multi_line(), settings.multi_line, automatic, &mut problems);
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
+    (plan, Arc::new(rules))
+}
+
 /// The logs in the data plane.
 #[derive(Debug)]
 pub(super) struct Logs {
@@ -120,8 +139,9 @@ impl Logs {
                 default.clone_into(value);
             }
         }
-        let stages =
-            Stages::new(&settings, |_| None, Arc::clone(&ring), Arc::clone(ledger), outlet);
+        let (plan, rules) = joining(&settings.messages);
+        let stages = Stages::new(&settings, level, Arc::clone(&ring), Arc::clone(ledger), outlet);
+        let stages = stages.with(&plan, &rules);
         let (stages, clock) = (Rc::new(RefCell::new(stages)), Clock::new());
         let following = Rc::clone(&stages);
         local.spawn_local(async move { follow(&ring, following, clock).await });

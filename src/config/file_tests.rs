@@ -39,14 +39,15 @@ fn shown(settings: &Settings) -> String {
         file.place.clear();
     }
     let relay = &settings.relay;
-    let key = relay.api_key.as_ref().map(|key| key.expose());
+    let key = relay.traces.api_key.as_ref().map(|key| key.expose());
     let proxies =
         [&relay.proxy_http, &relay.proxy_https].map(|url| url.as_ref().map(|url| url.expose()));
     let proxy = &settings.proxy;
     let upstreams = [&proxy.telemetry, &proxy.profiles, &proxy.evp, &proxy.lineage];
     let always = [&proxy.debugger_logs, &proxy.debugger, &proxy.symbols, &proxy.pipeline_stats];
     let upstreams = upstreams.into_iter().flatten().chain(always);
-    let further = upstreams.flat_map(|upstream| &upstream.destinations).chain(&relay.further);
+    let further =
+        upstreams.flat_map(|upstream| &upstream.destinations).chain(&relay.traces.further);
     let keys: Vec<&str> = further.map(|to| to.api_key.expose()).collect();
     format!("{settings:?} {key:?} {proxies:?} {keys:?}")
 }
@@ -258,6 +259,30 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("logs_config.batch_max_content_size", "200000", "200000", "300000"),
     ("logs_config.max_message_size_bytes", "2000", "2000", "3000"),
     ("logs_config.tag_truncated_logs", "false", "false", "true"),
+    (
+        "logs_config.processing_rules",
+        r#"[{"name":"a","type":"exclude_truncated"}]"#,
+        "\n    - {type: exclude_truncated, name: a}",
+        "[{type: exclude_truncated, name: b}]",
+    ),
+    ("logs_config.aggregation_timeout", "200", "200", "300"),
+    ("logs_config.tag_multi_line_logs", "false", "false", "true"),
+    ("logs_config.auto_multi_line_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line_detection_tagging", "false", "false", "true"),
+    (
+        "logs_config.auto_multi_line_detection_custom_samples",
+        r#"[{"sample":"a"}]"#,
+        "[{sample: a}]",
+        "[{sample: b}]",
+    ),
+    ("logs_config.auto_multi_line_extra_patterns", "a b", "[a, b]", "[c]"),
+    ("logs_config.auto_multi_line.enable_json_aggregation", "false", "false", "true"),
+    ("logs_config.auto_multi_line.tag_aggregated_json", "true", "true", "false"),
+    ("logs_config.auto_multi_line.stack_trace_parsers", "none", "[none]", "[go]"),
+    ("logs_config.auto_multi_line.enable_json_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line.enable_datetime_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line.timestamp_detector_match_threshold", "0.7", "0.7", "0.8"),
+    ("logs_config.auto_multi_line.tokenizer_max_input_bytes", "100", "100", "200"),
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
     ("log_level", "debug", "DEBUG", "info"),
@@ -274,6 +299,7 @@ const BASE: &[(&str, &str)] = &[
     ("DD_APM_NET_RECEIVER_FD", "7"),
     ("DD_API_KEY", "base"),
     ("DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT", "localhost:4317"),
+    ("DD_LOGS_CONFIG_AUTO_MULTI_LINE_DETECTION", "false"),
 ];
 
 fn all_keys() -> impl Iterator<Item = &'static Key> {
@@ -325,7 +351,7 @@ fn the_first_of_several_keys_counts() {
     let (settings, problems) = of(&[], file);
     assert!(problems.is_empty(), "{problems:?}");
     assert_eq!(settings.pipeline.env, "one");
-    assert_eq!(settings.relay.api_key.unwrap().expose(), "k1");
+    assert_eq!(settings.relay.traces.api_key.unwrap().expose(), "k1");
     assert_eq!(settings.pipeline.sampling.target_tps.to_string(), "1");
 }
 
@@ -470,7 +496,7 @@ fn no_file_stops_or_delays_anything() {
             }
             None => {
                 assert!(problems.is_empty(), "{problems:?}");
-                assert_eq!(settings.relay.trace_url, "https://trace.agent.datadoghq.eu");
+                assert_eq!(settings.relay.traces.url, "https://trace.agent.datadoghq.eu");
             }
         }
     }
@@ -483,7 +509,7 @@ fn no_printed_form_of_a_file_has_a_secret_in_it() {
     let mut env = Env::of(&[("DD_ENV", "x")]);
     env.file = Some(File::of(PATH, file).unwrap());
     let (settings, problems) = read(&env, Mode::Wrapper);
-    assert_eq!(settings.relay.api_key.as_ref().unwrap().expose(), "s3cr3t-value");
+    assert_eq!(settings.relay.traces.api_key.as_ref().unwrap().expose(), "s3cr3t-value");
     let all = format!("{settings:?} {settings:#?} {problems:?} {env:?}");
     assert!(!all.contains("s3cr3t"), "{all}");
     assert!(format!("{env:?}").contains(PATH) && Path::new(PATH).is_absolute());
@@ -504,6 +530,6 @@ proptest! {
         env.file = File::of(PATH, &under(key, &value)).ok();
         let (settings, _) = read(&env, Mode::Sidecar);
         prop_assert!(!settings.intake.hosts.is_empty() && !settings.pipeline.env.is_empty());
-        prop_assert!(settings.relay.trace_url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
+        prop_assert!(settings.relay.traces.url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
     }
 }

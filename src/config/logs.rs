@@ -98,11 +98,14 @@ impl Reader<'_> {
     /// The settings of logs. They share host, env and tags with traces.
     pub(super) fn logs(&mut self, mode: Mode, pipeline: &pipeline::Settings) -> Settings {
         let default = Settings::default();
+        let line_bytes_max = self.take(&LINE_BYTES, default.line_bytes_max, |text| {
+            within(parse::bytes(text)?, LINE_BYTES_MIN, LINE_BYTES_MOST)
+        });
+        let attributes = self.attributes(pipeline);
         Settings {
             is_enabled: self.take(&ENABLED, mode == Mode::Sidecar, parse::boolean),
-            line_bytes_max: self.take(&LINE_BYTES, default.line_bytes_max, |text| {
-                within(parse::bytes(text)?, LINE_BYTES_MIN, LINE_BYTES_MOST)
-            }),
+            line_bytes_max,
+            messages: self.messages(line_bytes_max, attributes.tags_truncated),
             batch: Limits {
                 wait: self.take(&BATCH_WAIT, default.batch.wait, batch_wait),
                 messages_max: self.take(&BATCH_MESSAGES, default.batch.messages_max, |text| {
@@ -112,7 +115,7 @@ impl Reader<'_> {
                     within(parse::bytes(text)?, 1, BATCH_BYTES_MAX)
                 }),
             },
-            attributes: self.attributes(pipeline),
+            attributes,
         }
     }
 

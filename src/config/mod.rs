@@ -13,6 +13,7 @@ pub mod filtering;
 pub mod identity;
 pub mod keys;
 pub mod logs;
+pub mod multi_line;
 pub mod obfuscation;
 mod otlp;
 mod parse;
@@ -22,6 +23,7 @@ mod read;
 mod read_proxy;
 #[cfg(test)]
 mod readme;
+pub mod sending;
 mod small;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::ledger::Counts;
 use crate::relay::{Kind, Part, Payload};
 
-use super::json::{push_number, push_str, push_text};
+use super::escape::{push_number, push_str, push_text};
 use super::message::{Message, Status};
 
 /// A part of the body (see [`Part`]) is closed when it has so many bytes: it can then be sent apart from the others.

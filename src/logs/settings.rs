@@ -4,18 +4,36 @@ use std::time::Duration;
 
 use super::batch::{Attributes, Limits};
 use super::lines::LINE_BYTES_MAX;
+use super::{automatic, multi_line};
 
 /// The settings of logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Whether logs are shipped (`DD_LOGS_ENABLED`): by default not in front of an app, whose output is then not touched, and yes in a sidecar.
     pub is_enabled: bool,
     /// Bytes of one line (`DD_LOGS_CONFIG_MAX_MESSAGE_SIZE_BYTES`); longer ones are cut.
     pub line_bytes_max: usize,
+    /// How lines become messages.
+    pub messages: Messages,
     /// When a batch leaves (`DD_LOGS_CONFIG_BATCH_WAIT`, `_BATCH_MAX_SIZE`, `_BATCH_MAX_CONTENT_SIZE`).
     pub batch: Limits,
     /// What is said of all logs.
     pub attributes: Attributes,
+}
+
+/// How lines become messages. Rules, samples and patterns are texts here: what they mean is found out when the app runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Messages {
+    /// The rules, a JSON list ([`super::rules::Rules::read`]).
+    pub rules: String,
+    /// Samples of beginnings, a JSON list ([`automatic::samples::parse`]).
+    pub samples: String,
+    /// Patterns of beginnings.
+    pub patterns: Vec<String>,
+    /// Joining by a pattern of the rules.
+    pub multi_line: multi_line::Settings,
+    /// Joining by their look; its samples are those above.
+    pub automatic: automatic::Settings,
 }
 
 /// How long a batch is open: the agent's default.
@@ -36,6 +54,7 @@ impl Default for Settings {
         Self {
             is_enabled: false,
             line_bytes_max: LINE_BYTES_MAX,
+            messages: Messages::default(),
             batch: Limits {
                 wait: BATCH_WAIT_DEFAULT,
                 messages_max: BATCH_MESSAGES_MAX,

@@ -5,9 +5,9 @@
 
 mod decode;
 mod hide;
-mod logs;
 mod messages;
 mod normal;
+mod output;
 mod patterns;
 mod pipeline;
 mod settings;
@@ -77,7 +77,7 @@ pub const TARGETS: &[Target] = &[
     target("pipeline_v04", pipeline::v04, Start::Bodies("/v0.4/traces", 2)),
     target("pipeline_v05", pipeline::v05, Start::Bodies("/v0.5/traces", 2)),
     target("pipeline_v10", pipeline::v10, Start::Bodies("/v1.0/traces", 2)),
-    target("logs", logs::output, Start::Texts(logs::OUTPUT)),
+    target("output", output::output, Start::Texts(output::TEXTS)),
     target("pipeline_json", pipeline::json, Start::Texts(pipeline::JSON)),
 ];
 

@@ -16,6 +16,7 @@ pub mod grpc;
 pub mod http;
 pub mod lines;
 pub mod logged;
+pub mod metrics;
 pub mod mutate;
 #[path = "../../shared/noise.rs"]
 pub mod noise;

@@ -11,7 +11,7 @@ use pillion::ring::{Output, Ring};
 
 use super::chosen;
 
-pub(super) const OUTPUT: &[&str] = &[
+pub(super) const TEXTS: &[&str] = &[
     "\u{1}\u{3}\u{0}a line\nanother \"line\" \\ \t\r\n  \n{\"level\":\"warn\",\"message\":\"m\"}\nunfinished",
     "\u{40}\u{1}\u{1}\u{e4}\u{20ac}\u{1f600}\n\u{0}\u{1}\u{1f}\u{7f}\n",
     "\u{10}\u{8}\u{2}a long line that is cut in pieces, and again, and once more\nb\n",
