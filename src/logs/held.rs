@@ -21,6 +21,8 @@ struct Place {
     end: usize,
     time_ms: u64,
     is_cut: bool,
+    /// Whether the line itself has something in it.
+    is_filled: bool,
 }
 
 /// The lines that are held, all of one place where they were written.
@@ -51,6 +53,11 @@ impl Held {
     /// How many lines there are, blank ones included.
     pub(super) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// Whether all lines are blank.
+    pub(super) fn is_blank(&self) -> bool {
+        !self.places.iter().any(|place| place.is_filled)
     }
 
     /// Bytes of the lines with what stands between them.
@@ -85,6 +92,7 @@ impl Held {
             end: self.text.len(),
             time_ms: line.time_ms,
             is_cut: line.is_cut,
+            is_filled: !trim(line.text).is_empty(),
         });
     }
 
@@ -127,7 +135,7 @@ impl Held {
         let last = (first..len).rev().find(|at| !is_blank(*at))?;
         let end = lines.get(last)?.end;
         let text = trim(self.text.get(self.start_of(first)..end)?);
-        let filled = (first..=last).filter(|at| !is_blank(*at)).count();
+        let filled = lines.iter().filter(|place| place.is_filled).count();
         Some(Message {
             text: Cow::Borrowed(text),
             stream: self.stream,

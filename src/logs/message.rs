@@ -59,7 +59,7 @@ impl<'a> Message<'a> {
     /// The message of one line alone, without white space around it; nothing where the line is blank.
     pub fn of_line(line: Line<'a>) -> Option<Self> {
         let text = trim(line.text);
-        (!text.is_empty()).then(|| Self {
+        (!text.is_empty()).then_some(Self {
             text: Cow::Borrowed(text),
             stream: line.stream,
             time_ms: line.time_ms,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::held::Held;
-use super::lines::CUT_MARK;
+use super::lines::{CUT_MARK, trim};
 use super::message::{Line, Message};
 use crate::pattern::Pattern;
 
@@ -68,10 +68,15 @@ impl MultiLine {
         if is_first || !self.has_matched {
             self.give(out);
         }
-        let mark = if std::mem::take(&mut self.is_behind_cut) { CUT_MARK } else { b"" };
-        self.is_cut |= !mark.is_empty();
-        self.held.push(&line, mark);
+        // A mark on nothing would be a message that nobody wrote.
+        let is_marked = self.is_behind_cut && !trim(line.text).is_empty();
+        self.held.push(&line, if is_marked { CUT_MARK } else { b"" });
+        self.is_behind_cut &= !is_marked;
+        self.is_cut |= is_marked;
         if self.held.bytes() >= self.settings.message_bytes_max || self.held.is_full() {
+            if self.held.is_blank() {
+                return self.held.clear();
+            }
             self.held.extend_last(CUT_MARK);
             self.is_cut = true;
             self.give(out);
@@ -171,6 +176,19 @@ mod tests {
                 "1234\\n567...TRUNCATED... x2 truncated:multiline_regex multiline:multi_line",
                 "...TRUNCATED...8...TRUNCATED... x1 truncated:multiline_regex",
                 "...TRUNCATED...9...TRUNCATED... x1 truncated:multiline_regex",
+                "...TRUNCATED...1...TRUNCATED... x1 truncated:multiline_regex",
+            ]
+        );
+    }
+
+    #[test]
+    fn blank_lines_get_no_marks() {
+        let messages = run(&mut multi_line("1", 8), "12345678\n\n \na\n1\n\n\n\n\n\n");
+        assert_eq!(
+            messages,
+            [
+                "12345678...TRUNCATED... x1 truncated:multiline_regex",
+                "...TRUNCATED...a...TRUNCATED... x1 truncated:multiline_regex",
                 "...TRUNCATED...1...TRUNCATED... x1 truncated:multiline_regex",
             ]
         );

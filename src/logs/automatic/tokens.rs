@@ -46,41 +46,41 @@ impl Token {
     /// The token of one kind of punctuation, or of a letter for anything else.
     pub(super) const fn symbol(byte: u8) -> Self {
         match CLASSES[byte as usize] {
-            Class::Symbol(number) => Self(number),
-            _ => Self::letters(1),
+            SPACE | DIGIT | LETTER => Self::letters(1),
+            number => Self(number),
         }
     }
 }
+
+// A row of the known pairs is 128 bits.
+const _: () = assert!(Token::COUNT <= 128);
 
 const fn run(len: usize) -> u8 {
     (if len > RUN_MAX { RUN_MAX } else { len }) as u8 - 1
 }
 
-/// What a byte belongs to. Bytes of other characters than ASCII's count as letters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Letter,
-    Digit,
-    Space,
-    Symbol(u8),
-}
+/// Classes of bytes; those of punctuation are the numbers of their tokens.
+const SPACE: u8 = 0;
+const DIGIT: u8 = u8::MAX - 1;
+const LETTER: u8 = u8::MAX;
 
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Letter; 256];
+/// What each byte belongs to. Bytes of other characters than ASCII's count as letters.
+const CLASSES: [u8; 256] = {
+    let mut classes = [LETTER; 256];
     let mut at = 0;
     while at < SYMBOLS.len() {
-        classes[SYMBOLS[at] as usize] = Class::Symbol(at as u8 + 1);
+        classes[SYMBOLS[at] as usize] = at as u8 + 1;
         at += 1;
     }
     let mut digit = b'0';
     while digit <= b'9' {
-        classes[digit as usize] = Class::Digit;
+        classes[digit as usize] = DIGIT;
         digit += 1;
     }
-    classes[b' ' as usize] = Class::Space;
-    classes[b'\t' as usize] = Class::Space;
-    classes[b'\n' as usize] = Class::Space;
-    classes[b'\r' as usize] = Class::Space;
+    classes[b' ' as usize] = SPACE;
+    classes[b'\t' as usize] = SPACE;
+    classes[b'\n' as usize] = SPACE;
+    classes[b'\r' as usize] = SPACE;
     classes
 };
 
@@ -95,10 +95,10 @@ pub(super) fn tokenize(text: &[u8], bytes_max: usize, tokens: &mut Vec<Token>) {
         let (run, behind) = rest.split_at(len);
         rest = behind;
         tokens.push(match class {
-            Class::Letter => word(run).unwrap_or(Token::letters(len)),
-            Class::Digit => Token::digits(len),
-            Class::Space => Token::SPACE,
-            Class::Symbol(number) => Token(number),
+            LETTER => word(run).unwrap_or(Token::letters(len)),
+            DIGIT => Token::digits(len),
+            SPACE => Token::SPACE,
+            number => Token(number),
         });
     }
 }
@@ -143,9 +143,7 @@ fn word(letters: &[u8]) -> Option<Token> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        CLASSES, Class, FIRST_DIGITS, FIRST_LETTERS, FIRST_WORD, SYMBOLS, Token, tokenize,
-    };
+    use super::{FIRST_DIGITS, FIRST_LETTERS, FIRST_WORD, SYMBOLS, Token, tokenize};
 
     /// Tokens in letters: `D` for each digit, `C` for each letter, words in braces.
     fn shown(text: &[u8], bytes_max: usize) -> String {
@@ -198,12 +196,10 @@ mod tests {
     fn every_symbol_has_a_token_of_its_own() {
         for byte in u8::MIN..=u8::MAX {
             let is_listed = SYMBOLS.contains(&byte);
-            assert_eq!(matches!(CLASSES[usize::from(byte)], Class::Symbol(_)), is_listed);
             assert_eq!(Token::symbol(byte) == Token::letters(1), !is_listed);
         }
         let mut numbers: Vec<u8> = SYMBOLS.iter().map(|byte| Token::symbol(*byte).0).collect();
         numbers.dedup();
         assert_eq!(numbers, (1..FIRST_DIGITS).collect::<Vec<u8>>());
-        assert!(Token::COUNT <= 128, "the graph keeps a row in 128 bits");
     }
 }

@@ -109,6 +109,15 @@ impl Registry {
         self.is_changed = true;
     }
 
+    /// Forgets a file that is gone: its inode may be that of another one soon.
+    pub(super) fn forget(&mut self, path: &Path, identity: Identity) {
+        let (key, identity) = (key_of(path), text_of(identity));
+        if self.entries.get(&key).is_some_and(|entry| entry.identity == identity) {
+            self.entries.remove(&key);
+            self.is_changed = true;
+        }
+    }
+
     /// Writes it, if there is news: whole, and then in one step in the place of the old one.
     pub(super) fn write(&mut self, now_ms: u64) -> io::Result<()> {
         if !self.is_changed {

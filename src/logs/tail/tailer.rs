@@ -200,8 +200,20 @@ impl Tailer {
         if let Some((path, error)) = failed {
             self.say_unreadable(&path, &error, polled);
         }
-        self.files.retain(|file| file.close_ms.is_none_or(|close_ms| close_ms > now_ms));
-        // Files that make room for others must not be many.
+        let is_open = |file: &Followed| file.close_ms.is_none_or(|close_ms| close_ms > now_ms);
+        for file in self.files.iter().filter(|file| !is_open(file)) {
+            let is_gone = fs::metadata(&file.path)
+                .map_or(true, |metadata| Identity::of(&metadata) != file.identity);
+            if is_gone {
+                self.registry.forget(&file.path, file.identity);
+            }
+        }
+        self.files.retain(is_open);
+        self.close_first(now_ms);
+    }
+
+    /// Files that make room for others must not be many: the first of them is closed at the next step.
+    fn close_first(&mut self, now_ms: u64) {
         let closing_max = self.settings.files_max.max(1);
         let closing = self.files.iter().filter(|file| file.close_ms.is_some()).count();
         if closing > closing_max {
