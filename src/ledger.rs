@@ -14,7 +14,7 @@ pub struct Counts {
     pub chunks: u64,
     /// Groups of stats: one key in one time bucket.
     pub stats_groups: u64,
-    /// Log entries: a line of the app, or several that belong together.
+    /// Lines of logs. A message that was joined of several counts all of them.
     pub log_lines: u64,
     /// Values of metrics as clients sent them.
     pub samples: u64,
@@ -258,7 +258,7 @@ pub struct Ledger {
     pub chunks: Flow,
     /// Groups of stats.
     pub stats_groups: Flow,
-    /// Log entries.
+    /// Lines of logs.
     pub log_lines: Flow,
     /// Values of metrics as clients sent them, until they are aggregated into points.
     pub samples: Flow,

@@ -3,6 +3,7 @@
 //! Start: settings, listeners, the app, and only then telemetry, on threads of its own. Stop: the app has ended and its exit code is in hand;
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
+mod output;
 mod telemetry;
 
 use std::ffi::CString;
@@ -39,11 +40,15 @@ pub fn run(args: Vec<CString>) -> u8 {
 
 fn wrap(argv: Vec<CString>, view: bool) -> Result<u8, SpawnError> {
     let Some(command) = Command::of_argv(argv) else { return Ok(cli::USAGE_CODE) };
-    let (plan, stop_timeout) = plan(Mode::Wrapper, view);
-    let child = init::spawn(&command)?;
+    let (mut plan, stop_timeout) = plan(Mode::Wrapper, view);
+    let mut output = output::capture(&mut plan);
+    let child = init::spawn(&command, output.as_mut())?;
     let telemetry = Telemetry::start(plan);
     let exit = child.supervise(&mut || telemetry.hurry());
-    telemetry.finish(deadline(exit.stop_asked, Instant::now(), stop_timeout));
+    match output {
+        Some(output) => output::finish(output, telemetry, &exit, stop_timeout),
+        None => telemetry.finish(deadline(exit.stop_asked, Instant::now(), stop_timeout)),
+    }
     Ok(exit.code)
 }
 
@@ -65,7 +70,7 @@ fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     complaints.extend(more);
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };
-    (Plan { settings, problems, listeners, otlp_listeners, complaints }, stop_timeout)
+    (Plan { settings, problems, listeners, otlp_listeners, complaints, ring: None }, stop_timeout)
 }
 
 /// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a

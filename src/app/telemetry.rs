@@ -13,11 +13,14 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
-use crate::ledger::Ledger;
+use crate::ledger::{Counts, Ledger, Shed};
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
 use crate::proxy::Proxy;
 use crate::relay::Relay;
+use crate::ring::Ring;
 use crate::{intake, log, otlp, view};
+
+use super::output::Logs;
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Plan {
     pub(super) listeners: Listeners,
     pub(super) otlp_listeners: otlp::Listeners,
     pub(super) complaints: Vec<String>,
+    /// Where the app's output comes from, where logs are shipped.
+    pub(super) ring: Option<Arc<Ring>>,
 }
 
 /// The process plane's end of the data plane.
@@ -34,6 +39,7 @@ pub(super) struct Plan {
 pub(super) struct Telemetry {
     ledger: Arc<Ledger>,
     hurry: Arc<Notify>,
+    ring: Option<Arc<Ring>>,
     stop: watch::Sender<Option<Instant>>,
     done: Receiver<()>,
 }
@@ -54,6 +60,7 @@ impl Telemetry {
         let hurry = Arc::new(Notify::new());
         let (stop, stopping) = watch::channel(None);
         let (report, done) = sync_channel(1);
+        let ring = plan.ring.clone();
         let inner = Inner { ledger: Arc::clone(&ledger), hurry: Arc::clone(&hurry), stopping };
         let body = move || run(plan, inner, &report);
         if let Err(error) =
@@ -61,12 +68,15 @@ impl Telemetry {
         {
             log::line(&format!("no thread for telemetry ({error}): the app runs without it"));
         }
-        Self { ledger, hurry, stop, done }
+        Self { ledger, hurry, ring, stop, done }
     }
 
     /// Has what is held sent now. Only sets a flag.
     pub(super) fn hurry(&self) {
         self.hurry.notify_one();
+        if let Some(ring) = &self.ring {
+            ring.hurry();
+        }
     }
 
     /// Gives the data plane until `until` to deliver what it has, and says in one line what became of everything if anything was lost.
@@ -74,6 +84,11 @@ impl Telemetry {
         self.stop.send_replace(Some(until.checked_sub(LEAVING).unwrap_or(until)));
         // The thread is gone, or done, or the time is up: all the same from here on.
         self.done.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+        if let Some(ring) = &self.ring {
+            let lines = Counts { log_lines: ring.close().lines, ..Counts::default() };
+            self.ledger.received(lines);
+            self.ledger.shed(Shed::Deadline, lines);
+        }
         match (self.ledger.losses(), self.ledger.summary()) {
             (Some(losses), _) => tracing::warn!("{losses}"),
             (None, Some(summary)) => tracing::info!("{summary}"),
@@ -106,7 +121,7 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { mut settings, problems, listeners, otlp_listeners, complaints } = plan;
+    let Plan { mut settings, problems, listeners, otlp_listeners, complaints, ring } = plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
@@ -148,6 +163,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
+    let logs = ring.map(|ring| Logs::start(&settings.logs, ring, &relay, ledger, &local));
     local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
@@ -165,6 +181,9 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
+    if let Some(logs) = logs {
+        logs.finish();
+    }
     // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
     let flush = relay.begin_flush();
     if let Some(viewer) = viewer {

@@ -254,6 +254,37 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
         "['http://c']",
     ),
     ("otlp_config.receiver.protocols.http.cors.allowed_headers", "x,y", "[x, y]", "[z]"),
+    ("logs_enabled", "true", "true", "false"),
+    ("log_enabled", "true", "true", "false"),
+    ("logs_config.batch_wait", "2", "2", "3"),
+    ("logs_config.batch_max_size", "20", "20", "30"),
+    ("logs_config.batch_max_content_size", "200000", "200000", "300000"),
+    ("logs_config.max_message_size_bytes", "2000", "2000", "3000"),
+    ("logs_config.tag_truncated_logs", "false", "false", "true"),
+    (
+        "logs_config.processing_rules",
+        r#"[{"name":"a","type":"exclude_truncated"}]"#,
+        "\n    - {type: exclude_truncated, name: a}",
+        "[{type: exclude_truncated, name: b}]",
+    ),
+    ("logs_config.aggregation_timeout", "200", "200", "300"),
+    ("logs_config.tag_multi_line_logs", "false", "false", "true"),
+    ("logs_config.auto_multi_line_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line_detection_tagging", "false", "false", "true"),
+    (
+        "logs_config.auto_multi_line_detection_custom_samples",
+        r#"[{"sample":"a"}]"#,
+        "[{sample: a}]",
+        "[{sample: b}]",
+    ),
+    ("logs_config.auto_multi_line_extra_patterns", "a b", "[a, b]", "[c]"),
+    ("logs_config.auto_multi_line.enable_json_aggregation", "false", "false", "true"),
+    ("logs_config.auto_multi_line.tag_aggregated_json", "true", "true", "false"),
+    ("logs_config.auto_multi_line.stack_trace_parsers", "none", "[none]", "[go]"),
+    ("logs_config.auto_multi_line.enable_json_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line.enable_datetime_detection", "false", "false", "true"),
+    ("logs_config.auto_multi_line.timestamp_detector_match_threshold", "0.7", "0.7", "0.8"),
+    ("logs_config.auto_multi_line.tokenizer_max_input_bytes", "100", "100", "200"),
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
     ("log_level", "debug", "DEBUG", "info"),
@@ -297,6 +328,7 @@ const BASE: &[(&str, &str)] = &[
     ("DD_APM_NET_RECEIVER_FD", "7"),
     ("DD_API_KEY", "base"),
     ("DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT", "localhost:4317"),
+    ("DD_LOGS_CONFIG_AUTO_MULTI_LINE_DETECTION", "false"),
     ("DD_LOGS_CONFIG_DD_URL", "logs.test"),
 ];
 
@@ -407,7 +439,7 @@ fn a_bad_value_is_said_with_its_key_and_file() {
 #[test]
 fn what_has_no_effect_is_said_in_a_line_and_what_is_misspelt_in_another() {
     let file = "\
-logs_enabled: true
+hostname_fqdn: true
 process_config: {enabled: true, apm_config: {x: y}}
 otlp_config: {metrics: {enabled: true}, receiver: {protocols: {grpc: {endpoint: 'localhost:4317'}}}}
 apm_config:
@@ -428,7 +460,7 @@ apm_config:
         [
             "not supported, ignored: DD_APM_MAX_CPU_PERCENT; the table of such settings in the README says why",
             "not supported in /conf/datadog.yaml, ignored: apm_config.debug.port, apm_config.instrumentation.enabled, apm_config.instrumentation.targets, \
-             apm_config.log_file, apm_config.trace_writer.connection_limit, logs_enabled, otlp_config.metrics.enabled; the table of \
+             apm_config.log_file, apm_config.trace_writer.connection_limit, hostname_fqdn, otlp_config.metrics.enabled; the table of \
              such settings in the README says why",
             "unknown in /conf/datadog.yaml, ignored: apm_config.debug.colour, apm_config.filter_tags, apm_config.obfuscation.redis.keep, \
              apm_config.recieve_port; check the spelling",

@@ -1,7 +1,9 @@
 //! Every setting, with its variables, its keys in `datadog.yaml` and what it means: the settings table of the README is made of this file and of
 //! those that it names.
 
-use super::{connecting, filtering, identity, obfuscation, otlp, proxy_keys, sending};
+use super::{
+    connecting, filtering, identity, logs, multi_line, obfuscation, otlp, proxy_keys, sending,
+};
 
 /// A setting.
 #[derive(Debug)]
@@ -102,6 +104,8 @@ pub const ALL: &[Group] = &[
     ),
     ("Where metrics go", sending::METRICS),
     ("Where logs go", sending::LOGS),
+    ("Logs", logs::ALL),
+    ("Which lines are one message", multi_line::ALL),
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
     proxy_keys::GROUP,

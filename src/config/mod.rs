@@ -12,6 +12,8 @@ mod file_tests;
 pub mod filtering;
 pub mod identity;
 pub mod keys;
+pub mod logs;
+pub mod multi_line;
 pub mod obfuscation;
 mod otlp;
 mod parse;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub relay: relay::Settings,
     /// Where that goes which is passed on as it is.
     pub proxy: proxy::Settings,
+    /// What becomes of the app's output.
+    pub logs: crate::logs::Settings,
     /// The file with the host, where no host is named.
     pub hostname_file: Option<HostnameFile>,
     /// What we say.

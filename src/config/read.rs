@@ -59,6 +59,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let settings = Settings {
         proxy: reader.proxy(&site, &relay, &pipeline, &intake, install),
         otlp: reader.otlp(enabled, &intake, &features, &pipeline),
+        logs: reader.logs(mode, &pipeline),
         intake,
         pipeline,
         relay,

@@ -90,6 +90,8 @@ fn every_key_is_in_the_table_once() {
         include_str!("connecting.rs"),
         include_str!("filtering.rs"),
         include_str!("identity.rs"),
+        include_str!("logs.rs"),
+        include_str!("multi_line.rs"),
         include_str!("obfuscation.rs"),
         include_str!("otlp.rs"),
         include_str!("proxy_keys.rs"),

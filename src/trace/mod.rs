@@ -17,7 +17,6 @@ pub mod marks;
 pub mod model;
 pub mod normalise;
 pub mod obfuscate;
-pub mod pattern;
 pub mod payload;
 pub mod redact;
 mod same;

@@ -58,6 +58,7 @@ fn without_variables_there_are_the_defaults() {
         stop_timeout,
         view,
         otlp: _,
+        logs: _,
     } = settings;
     assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
     assert_eq!(
@@ -405,13 +406,13 @@ fn settings_that_have_no_effect_are_said_in_one_line() {
         ("DD_APM_MAX_MEMORY", ""),
         ("DD_APM_ENABLE_RARE_SAMPLER", "false"),
         ("DD_TRACE_SAMPLE_RATE", "1"),
-        ("DD_LOGS_ENABLED", "true"),
+        ("DD_HOSTNAME_FQDN", "true"),
         ("DD_AAS_INSTANCE_LOGGING_ENABLED", "1"),
     ]);
     assert_eq!(
         problems,
         [
-            "not supported, ignored: DD_APM_LOG_FILE, DD_LOGS_ENABLED, DD_AAS_INSTANCE_LOGGING_ENABLED; the table of such settings in the README says why"
+            "not supported, ignored: DD_APM_LOG_FILE, DD_HOSTNAME_FQDN, DD_AAS_INSTANCE_LOGGING_ENABLED; the table of such settings in the README says why"
         ]
     );
 }

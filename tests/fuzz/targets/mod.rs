@@ -5,7 +5,9 @@
 
 mod decode;
 mod hide;
+mod messages;
 mod normal;
+mod output;
 mod patterns;
 mod pipeline;
 mod settings;
@@ -68,9 +70,14 @@ pub const TARGETS: &[Target] = &[
     target("pattern", patterns::pattern, Start::Texts(patterns::PATTERNS)),
     target("replace_rules", patterns::replace_rules, Start::Texts(patterns::RULES)),
     target("filters", patterns::filters, Start::Texts(patterns::FILTERS)),
+    target("log_lines", messages::join, Start::Texts(messages::LINES)),
+    target("log_rules", messages::rules, Start::Texts(messages::RULES)),
+    target("log_level", messages::level_and_tags, Start::Texts(messages::JSON)),
+    target("log_samples", messages::samples, Start::Texts(messages::SAMPLES)),
     target("pipeline_v04", pipeline::v04, Start::Bodies("/v0.4/traces", 2)),
     target("pipeline_v05", pipeline::v05, Start::Bodies("/v0.5/traces", 2)),
     target("pipeline_v10", pipeline::v10, Start::Bodies("/v1.0/traces", 2)),
+    target("output", output::output, Start::Texts(output::TEXTS)),
     target("pipeline_json", pipeline::json, Start::Texts(pipeline::JSON)),
 ];
 

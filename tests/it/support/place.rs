@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// The longest that anything here may take: two cores, shared with others.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary under test: `PILLION_BIN`, else the one that cargo built for the tests.
 pub(crate) fn pillion() -> PathBuf {
