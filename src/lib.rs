@@ -11,6 +11,7 @@ pub mod limits;
 pub mod log;
 pub mod otlp;
 pub mod pipeline;
+pub mod platform;
 pub mod proxy;
 pub mod relay;
 pub mod secret;
