@@ -57,7 +57,7 @@ pub async fn serve(listener: StdTcpListener) {
 }
 
 async fn answer(stream: &TcpStream) -> io::Result<()> {
-    let mut head = Vec::new();
+    let mut head: Vec<u8> = Vec::new();
     let mut piece = [0; 1024];
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < HEAD_BYTES_MAX {
         stream.readable().await?;

@@ -1,6 +1,7 @@
 //! A chunk between decoding and encoding: its spans normalised, their strings turned into numbers, and what the rules found on the way.
 
 mod kind;
+mod own_call;
 mod ready_value;
 mod redacted;
 
@@ -59,6 +60,12 @@ pub struct Notes {
     pub base_service: (Ref, Ref),
     /// Attributes that samplers look at once in a while.
     pub marks: Marks,
+    /// It is a call to us: see [`Rules::discards_own_calls`].
+    is_own_call: bool,
+    /// `tcp.remote.host` is our own.
+    has_own_host: bool,
+    /// `tcp.remote.port` is one of ours.
+    has_own_port: bool,
 }
 
 /// A span that is ready to be encoded.
@@ -148,6 +155,9 @@ pub struct Rules {
     pub component_to_name: bool,
     /// Bytes of a resource.
     pub resource_bytes_max: usize,
+    /// Spans of calls from the app to the agent in its container are left out, and those of look-ups that end there (spec:
+    /// serverless-init 4).
+    pub discards_own_calls: bool,
     /// The keys of spans' own fields (`env` and the like) that stats are grouped by.
     pub field_tags: Vec<FieldTag>,
 }
@@ -259,6 +269,12 @@ impl Work {
             } else {
                 self.take_attribute(position, attribute, &mut ready, table, context);
             }
+        }
+        if context.rules.discards_own_calls && ready.notes.is_call_to_us() {
+            self.attributes.truncate(attributes);
+            self.peers.truncate(peers);
+            self.primaries.truncate(primaries);
+            return;
         }
         self.tag_by_fields(&ready, table, &context.rules.field_tags);
         ready.peers = Slice::new(peers, self.peers.len());
@@ -439,6 +455,10 @@ impl Work {
             Meaning::PeerService | Meaning::BaseService => {
                 return Some(table.derive(Derived::PeerService, text));
             }
+            Meaning::HttpUrl
+            | Meaning::TcpRemoteHost
+            | Meaning::TcpRemotePort
+            | Meaning::DnsAddress => ready.notes.note_call(meaning, table.strings.get(text)),
             Meaning::ErrorMessage => ready.notes.error_message = text,
             Meaning::ErrorType => ready.notes.error_type = text,
             _ if meaning.is_number() => {
