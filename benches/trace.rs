@@ -22,6 +22,8 @@ fn settings() -> Settings {
     Settings {
         env: "none".into(),
         hostname: String::new(),
+        apm_mode: String::new(),
+        install: None,
         span_tags: Vec::new(),
         origin: String::new(),
         container_tags: String::new(),
@@ -32,6 +34,7 @@ fn settings() -> Settings {
         peer_tags_aggregation: true,
         peer_tags: Vec::new(),
         primary_tags: Vec::new(),
+        client_stats_interval: Duration::from_secs(1),
         stats_disabled: std::env::args().any(|arg| arg == "--no-stats"),
         component_to_name: false,
         big_resource: false,

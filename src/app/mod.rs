@@ -3,6 +3,7 @@
 //! Start: settings, listeners, the app, and only then telemetry, on threads of its own. Stop: the app has ended and its exit code is in hand;
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
+mod pulse;
 mod telemetry;
 
 use std::ffi::CString;
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, SpawnError};
-use crate::{cli, config, init, intake, otlp};
+use crate::platform::health;
+use crate::{cli, config, init, intake, log, otlp};
 
 use telemetry::{Plan, Telemetry};
 
@@ -57,13 +59,25 @@ fn sidecar(view: bool) -> u8 {
 
 /// Settings are read and sockets are bound before the app starts: a tracer that connects early waits in the backlog and is never refused.
 fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
-    let (settings, problems) = config::read(&Env::of_process(), mode);
+    // Before the first thread, which reads the settings file.
+    log::report_panics();
+    let (settings, problems) = config::read(&Env::of_process().with_file(), mode);
     let (listeners, mut complaints) = intake::bind(&settings.intake);
     let (otlp_listeners, more) = otlp::bind(&settings.otlp);
     complaints.extend(more);
+    let probes = match settings.health_port {
+        0 => None,
+        port => health::bind(port)
+            .map_err(|error| {
+                complaints.push(format!(
+                    "The health port {port} can't be bound ({error}): probes of it fail. Set DD_HEALTH_PORT to a free one."
+                ));
+            })
+            .ok(),
+    };
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };
-    (Plan { settings, problems, listeners, otlp_listeners, complaints }, stop_timeout)
+    (Plan { settings, problems, listeners, otlp_listeners, probes, complaints }, stop_timeout)
 }
 
 /// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a

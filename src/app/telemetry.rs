@@ -2,19 +2,22 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
+use crate::app::pulse::{Pulse, now_ns};
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::Ledger;
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
+use crate::platform::{Source, Tags, health};
 use crate::proxy::Proxy;
 use crate::relay::Relay;
 use crate::{intake, log, otlp, view};
@@ -26,6 +29,8 @@ pub(super) struct Plan {
     pub(super) problems: Vec<Problem>,
     pub(super) listeners: Listeners,
     pub(super) otlp_listeners: otlp::Listeners,
+    /// Where the platform's probes come in.
+    pub(super) probes: Option<TcpListener>,
     pub(super) complaints: Vec<String>,
 }
 
@@ -38,9 +43,6 @@ pub(super) struct Telemetry {
     done: Receiver<()>,
 }
 
-/// How often the pipeline is asked whether something is due.
-const TICK: Duration = Duration::from_secs(1);
-
 /// What is kept back of the time to the deadline for leaving itself.
 const LEAVING: Duration = Duration::from_millis(20);
 
@@ -50,7 +52,6 @@ const STACK_BYTES: usize = 512 * 1024;
 impl Telemetry {
     /// Starts the thread. Where that fails the app runs on without telemetry, and a line says so.
     pub(super) fn start(plan: Plan) -> Self {
-        log::report_panics();
         let ledger = Arc::new(Ledger::default());
         let hurry = Arc::new(Notify::new());
         let (stop, stopping) = watch::channel(None);
@@ -107,12 +108,21 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { settings, problems, listeners, otlp_listeners, complaints } = plan;
+    let Plan { mut settings, problems, listeners, otlp_listeners, probes, complaints } = plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
     for complaint in &complaints {
         tracing::warn!("{complaint}");
+    }
+    if let Some(file) = &settings.hostname_file {
+        match file.read() {
+            Ok(hostname) => {
+                settings.proxy.hostname.clone_from(&hostname);
+                settings.pipeline.hostname = hostname;
+            }
+            Err(problem) => tracing::warn!("{problem}"),
+        }
     }
     let ledger = &inner.ledger;
     let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
@@ -140,7 +150,15 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
-    local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
+    let pulse = Pulse::new(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry));
+    local.spawn_local(pulse.run());
+    if let Some(source) = settings.platform.source.clone() {
+        pipeline.borrow_mut().hold();
+        local.spawn_local(learn(source, settings.platform.tags.clone(), Rc::clone(&pipeline)));
+    }
+    if let Some(probes) = probes {
+        local.spawn_local(health::serve(probes));
+    }
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
         settings.otlp,
@@ -164,6 +182,9 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     }
     local.block_on(&runtime, rest.finish(until));
     flush.wait(until);
+    // A name that is still being looked up would hold up a plain drop.
+    drop(local);
+    runtime.shutdown_background();
     Ok(())
 }
 
@@ -196,19 +217,16 @@ fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
     started.ok()
 }
 
-/// Asks the pipeline for what is due, and for everything when there is a hurry.
-async fn tick(pipeline: Rc<RefCell<Pipeline>>, relay: Relay, hurry: Arc<Notify>) {
-    loop {
-        if tokio::time::timeout(TICK, hurry.notified()).await.is_ok() {
-            pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Keep);
-            relay.hurry();
-        } else {
-            pipeline.borrow_mut().tick(now_ns());
-        }
-    }
-}
-
-fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+/// Has everything say what is learnt of the platform while the app runs. The first batch waits for it, but no longer than
+/// [`crate::platform::FIRST_ANSWER_MAX`], which is less than it waits for other traces by default; the end waits for nothing.
+async fn learn(source: Source, mut tags: Tags, pipeline: Rc<RefCell<Pipeline>>) {
+    source
+        .learn(|found| {
+            tags.learn(found.to_vec());
+            let mut pipeline = pipeline.borrow_mut();
+            pipeline.add_span_tags(&tags.spans());
+            pipeline.set_container_tags(tags.container());
+            pipeline.release();
+        })
+        .await;
 }

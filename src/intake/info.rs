@@ -192,10 +192,13 @@ mod tests {
             receive_timeout: Duration::from_secs(5),
             connections_max: 2000,
             body_bytes_max: 26_214_400,
+            inherited: Default::default(),
         };
         let mut settings = pipeline::Settings {
             env: "prod".to_owned(),
             hostname: String::new(),
+            apm_mode: String::new(),
+            install: None,
             span_tags: Vec::new(),
             origin: String::new(),
             container_tags: String::new(),
@@ -206,6 +209,7 @@ mod tests {
             peer_tags_aggregation: true,
             peer_tags: vec!["my.peer".to_owned()],
             primary_tags: Vec::new(),
+            client_stats_interval: Duration::from_secs(1),
             stats_disabled: false,
             component_to_name: false,
             big_resource: false,

@@ -20,6 +20,10 @@ mod tags;
 
 use std::time::Duration;
 
+#[doc(hidden)]
+pub use container_id::of_text as container_ids_of;
+#[doc(hidden)]
+pub use ecs::of_answers as tags_of_ecs;
 pub use source::{FIRST_ANSWER_MAX, Source};
 pub use tags::{Tag, Tags, is_high_cardinality};
 
@@ -91,11 +95,6 @@ impl Kind {
             Self::CloudRun | Self::CloudRunFunction | Self::CloudRunJob | Self::Local => 10,
             Self::ContainerApps | Self::Ecs | Self::Kubernetes => 30,
         })
-    }
-
-    /// Whether an instance may be given no CPU, or be frozen, between requests (spec: init 4).
-    pub fn is_throttled(self) -> bool {
-        matches!(self, Self::CloudRun | Self::CloudRunFunction)
     }
 }
 

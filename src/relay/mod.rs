@@ -30,6 +30,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::HeaderValue;
@@ -95,6 +96,8 @@ struct Handle {
     queue: Arc<Queue>,
     /// Those of further ones.
     further: Vec<Arc<Queue>>,
+    /// Connections are to be made anew: see [`Relay::thaw`].
+    is_thawed: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -121,7 +124,13 @@ impl Relay {
         let changed = Arc::new(Notify::new());
         let Some(key) = key else {
             let queue = Arc::new(Queue::new(0, false, ledger, changed));
-            return Ok(Self { handle: Arc::new(Handle { queue, further: Vec::new() }) });
+            return Ok(Self {
+                handle: Arc::new(Handle {
+                    queue,
+                    further: Vec::new(),
+                    is_thawed: Arc::default(),
+                }),
+            });
         };
         let share = settings.queue_bytes_max / (settings.further.len() + 1);
         let bytes_max =
@@ -141,8 +150,10 @@ impl Relay {
             lanes.push(Lane::new(Arc::new(queue), sender));
         }
         let further = lanes.iter().skip(1).map(|lane| Arc::clone(&lane.queue)).collect();
-        run::spawn(lanes, changed, settings.compression, Jump::new(wall))?;
-        Ok(Self { handle: Arc::new(Handle { queue, further }) })
+        let jump = Jump::new(wall);
+        let is_thawed = jump.thawed();
+        run::spawn(lanes, changed, settings.compression, jump)?;
+        Ok(Self { handle: Arc::new(Handle { queue, further, is_thawed }) })
     }
 
     /// Hands over a payload, for every destination. Never blocks and never waits: where a queue has no room, its oldest payloads that are not
@@ -163,6 +174,13 @@ impl Relay {
     /// An early flush: what waits for a retry goes at once.
     pub fn hurry(&self) {
         self.handle.queues().for_each(|queue| queue.hurry());
+    }
+
+    /// The process was frozen: idle connections are taken for dead, so that what is sent from now on goes over fresh ones, and what waits for a
+    /// retry goes at once. What is on the wire has its answer or its time-out.
+    pub fn thaw(&self) {
+        self.handle.is_thawed.store(true, Ordering::Relaxed);
+        self.hurry();
     }
 
     /// Has all that was pushed before sent now, and retried soon where that fails, until [`Flush::wait`] has returned.
@@ -279,6 +297,35 @@ pub struct Settings {
     pub skip_tls_check: bool,
     /// The longest a request may take, from connecting to the end of its answer.
     pub request_timeout: Duration,
+    /// How connections are made, and how long they live.
+    pub connecting: Connecting,
+}
+
+/// How connections to the intake are made, and how long they live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connecting {
+    /// The oldest TLS that is spoken (`DD_MIN_TLS_VERSION`).
+    pub tls_min: TlsMin,
+    /// The longest that connecting may take, proxy and TLS included (`DD_TLS_HANDSHAKE_TIMEOUT`).
+    pub timeout: Duration,
+    /// Connections that are older are not used any more (`DD_APM_CONNECTION_RESET_INTERVAL`).
+    pub reset_interval: Option<Duration>,
+}
+
+impl Default for Connecting {
+    /// The agent's.
+    fn default() -> Self {
+        Self { tls_min: TlsMin::V12, timeout: Duration::from_secs(10), reset_interval: None }
+    }
+}
+
+/// The oldest version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMin {
+    /// 1.2, the oldest there is here.
+    V12,
+    /// 1.3.
+    V13,
 }
 
 #[cfg(test)]
@@ -297,6 +344,7 @@ impl Settings {
             ca_file: None,
             skip_tls_check: false,
             request_timeout: Duration::ZERO,
+            connecting: Connecting::default(),
         }
     }
 }
