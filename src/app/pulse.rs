@@ -38,11 +38,7 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(
-        pipeline: Rc<RefCell<Pipeline>>,
-        relay: Relay,
-        hurry: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new(pipeline: Rc<RefCell<Pipeline>>, relay: Relay, hurry: Arc<Notify>) -> Self {
         let jump = Jump::new(Box::new(SystemTime::now));
         Self { pipeline, relay, hurry, jump, hasty_until: None }
     }

@@ -64,9 +64,11 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
         relay,
         hostname_file: reader.hostname_file(),
         log: reader.log(),
-        stop_timeout: reader.take(&keys::STOP_TIMEOUT, of_platform::stop_timeout(&platform), |text| {
-            parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX)
-        }),
+        stop_timeout: reader.take(
+            &keys::STOP_TIMEOUT,
+            of_platform::stop_timeout(&platform),
+            |text| parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX),
+        ),
         health_port: reader.health_port(),
         platform,
         view: reader.take(&keys::VIEW, false, parse::boolean),

@@ -58,7 +58,11 @@ impl Pipeline {
     /// Counts the spans of a chunk that are calls to us, which are left out: whether that is all of it.
     pub(super) fn is_own_calls_alone(&self, chunk: &Chunk, own_calls: u64) -> bool {
         let is_all = own_calls == chunk.spans.range().len() as u64;
-        self.ledger.filtered(Counts { spans: own_calls, chunks: u64::from(is_all), ..Counts::default() });
+        self.ledger.filtered(Counts {
+            spans: own_calls,
+            chunks: u64::from(is_all),
+            ..Counts::default()
+        });
         is_all
     }
 }

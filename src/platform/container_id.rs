@@ -85,16 +85,33 @@ mod tests {
 
     #[test]
     fn cgroup_v1_names_it_in_a_path() {
-        let check = |line: &str, expect: Option<&str>| assert_eq!(of_cgroup(line), expect, "{line}");
+        let check =
+            |line: &str, expect: Option<&str>| assert_eq!(of_cgroup(line), expect, "{line}");
         check(&format!("13:name=systemd:/docker/{ID}\n12:pids:/docker/{ID}\n"), Some(ID));
-        check(&format!("1:name=systemd:/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod2d3da189_6407_48e3_9ab6_78188d75e609.slice/docker-{ID}.scope"), Some(ID));
-        check(&format!("11:perf_event:/kubepods/besteffort/pod3d274242-8ee0-11e9-a8a6-1e68d864ef1a/{ID}"), Some(ID));
-        check(&format!("9:perf_event:/ecs/haissam-ecs-classic/5a0d5ceddf6c44c1928d367a815d890f/{ID}"), Some(ID));
+        check(
+            &format!(
+                "1:name=systemd:/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod2d3da189_6407_48e3_9ab6_78188d75e609.slice/docker-{ID}.scope"
+            ),
+            Some(ID),
+        );
+        check(
+            &format!(
+                "11:perf_event:/kubepods/besteffort/pod3d274242-8ee0-11e9-a8a6-1e68d864ef1a/{ID}"
+            ),
+            Some(ID),
+        );
+        check(
+            &format!("9:perf_event:/ecs/haissam-ecs-classic/5a0d5ceddf6c44c1928d367a815d890f/{ID}"),
+            Some(ID),
+        );
         check(
             "3:cpu:/ecs/55091c13-b8cf-4801-b527-f4601742204d/34dc0b5e626f2c5c4c5170e34b10e765-1234567890",
             Some("34dc0b5e626f2c5c4c5170e34b10e765-1234567890"),
         );
-        check("1:name=systemd:/garden/34dc0b5e-626f-2c5c-4c51-70e3", Some("34dc0b5e-626f-2c5c-4c51-70e3"));
+        check(
+            "1:name=systemd:/garden/34dc0b5e-626f-2c5c-4c51-70e3",
+            Some("34dc0b5e-626f-2c5c-4c51-70e3"),
+        );
         check("0::/", None);
         check("0::/user.slice/user-1000.slice/session-2.scope", None);
         check("", None);
@@ -105,11 +122,17 @@ mod tests {
         let check = |line: &str, expect: Option<&str>| {
             assert_eq!(of_mountinfo(line), expect, "{line}");
         };
-        let docker = format!("608 554 0:42 / / rw - overlay overlay rw\n738 608 254:1 /docker/volumes/x/_data /var rw - ext4 /dev/vda1 rw\n740 608 254:1 /docker/containers/{ID}/resolv.conf /etc/resolv.conf rw - ext4 /dev/vda1 rw\n741 608 254:1 /docker/containers/{ID}/hostname /etc/hostname rw - ext4 /dev/vda1 rw");
+        let docker = format!(
+            "608 554 0:42 / / rw - overlay overlay rw\n738 608 254:1 /docker/volumes/x/_data /var rw - ext4 /dev/vda1 rw\n740 608 254:1 /docker/containers/{ID}/resolv.conf /etc/resolv.conf rw - ext4 /dev/vda1 rw\n741 608 254:1 /docker/containers/{ID}/hostname /etc/hostname rw - ext4 /dev/vda1 rw"
+        );
         check(&docker, Some(ID));
-        let sandbox = format!("1 2 8:1 /var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/{ID}/hostname /etc/hostname rw - ext4 /dev/sda1 rw");
+        let sandbox = format!(
+            "1 2 8:1 /var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/{ID}/hostname /etc/hostname rw - ext4 /dev/sda1 rw"
+        );
         check(&sandbox, None);
-        let podman = format!("1 2 0:3 /containers/overlay-containers/{ID}/userdata/hostname /etc/hostname rw - tmpfs tmpfs rw");
+        let podman = format!(
+            "1 2 0:3 /containers/overlay-containers/{ID}/userdata/hostname /etc/hostname rw - tmpfs tmpfs rw"
+        );
         check(&podman, Some(ID));
         check("1 2 8:1 /etc/hostname /etc/hostname rw - ext4 /dev/sda1 rw", None);
         check("short line", None);

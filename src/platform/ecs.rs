@@ -155,7 +155,10 @@ mod tests {
     #[test]
     fn an_image_has_a_name_and_maybe_a_tag() {
         let check = |image: &str, expect: (&str, &str)| assert_eq!(image_parts(image), expect);
-        check("111122223333.dkr.ecr.us-west-2.amazonaws.com/curltest:latest", ("111122223333.dkr.ecr.us-west-2.amazonaws.com/curltest", "latest"));
+        check(
+            "111122223333.dkr.ecr.us-west-2.amazonaws.com/curltest:latest",
+            ("111122223333.dkr.ecr.us-west-2.amazonaws.com/curltest", "latest"),
+        );
         check("registry:5000/team/app@sha256:abc", ("registry:5000/team/app", ""));
         check("app", ("app", ""));
         check("", ("", ""));

@@ -84,7 +84,8 @@ impl Google {
             let name = format!("projects/{project}/locations/{region}/{resource}");
             tags.push(Tag::new(&format!("{prefix}resource_name"), &name));
         }
-        for (key, value) in [("container_id", instance), ("location", region), ("project_id", project)]
+        for (key, value) in
+            [("container_id", instance), ("location", region), ("project_id", project)]
         {
             if let Some(value) = value {
                 tags.push(Tag::new(key, &value));

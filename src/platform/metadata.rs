@@ -33,11 +33,8 @@ impl Address {
         }
         // An IPv6 address has its colons within brackets.
         let after_host = authority.rsplit(']').next().unwrap_or_default();
-        let target = if after_host.contains(':') {
-            authority.to_owned()
-        } else {
-            format!("{authority}:80")
-        };
+        let target =
+            if after_host.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
         let path = path.trim_end_matches('/').to_owned();
         Some(Self { authority: authority.to_owned(), target, path })
     }
@@ -85,7 +82,8 @@ async fn ask(
     let target = format!("{}{path}", address.path);
     let target = if target.is_empty() { "/" } else { &target };
     let request = Request::get(target).header("host", &address.authority);
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
     let answer = sender.send_request(request).await.map_err(broken)?;
     if answer.status() != StatusCode::OK {
@@ -108,7 +106,10 @@ mod tests {
             assert_eq!(parts, expect, "{url}");
         };
         check("http://169.254.169.254", Some(["169.254.169.254", "169.254.169.254:80", ""]));
-        check("http://169.254.170.2/v4/a-1", Some(["169.254.170.2", "169.254.170.2:80", "/v4/a-1"]));
+        check(
+            "http://169.254.170.2/v4/a-1",
+            Some(["169.254.170.2", "169.254.170.2:80", "/v4/a-1"]),
+        );
         check("http://localhost:1234/", Some(["localhost:1234", "localhost:1234", ""]));
         check("http://[fd00:ec2::254]/v4", Some(["[fd00:ec2::254]", "[fd00:ec2::254]:80", "/v4"]));
         check("http://[::1]:81", Some(["[::1]:81", "[::1]:81", ""]));

@@ -69,7 +69,8 @@ impl Tags {
         if !self.of_container {
             return String::new();
         }
-        let tags: Vec<_> = self.all.iter().map(|Tag { key, value }| format!("{key}:{value}")).collect();
+        let tags: Vec<_> =
+            self.all.iter().map(|Tag { key, value }| format!("{key}:{value}")).collect();
         tags.join(",")
     }
 
@@ -90,8 +91,7 @@ impl Tags {
             key.starts_with("aca.") || key.starts_with("aas.") || OF_PROFILES.contains(&key)
         };
         let tags = self.all.iter().filter(is_of_profiles);
-        let mut tags: Vec<_> =
-            tags.map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+        let mut tags: Vec<_> = tags.map(|tag| (tag.key.clone(), tag.value.clone())).collect();
         if let Some(function) = &self.function {
             tags.push(("functionname".to_owned(), function.clone()));
         }

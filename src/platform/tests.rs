@@ -90,7 +90,10 @@ fn server(answer: impl Fn(&str, usize) -> Option<String> + Send + Sync + 'static
 }
 
 fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn google(head: &str) -> String {
@@ -140,7 +143,10 @@ fn a_cloud_run_service() {
     let of_metrics: Vec<_> = platform.tags.metrics().map(|tag| tag.key.as_str()).collect();
     assert!(of_metrics.contains(&"location") && !of_metrics.contains(&"container_id"));
     assert_eq!(platform.tags.spans().len(), tags.len() + 2);
-    assert_eq!((platform.kind.log_source(), platform.kind.metric_prefix()), (Some("cloudrun"), "gcp.run.container."));
+    assert_eq!(
+        (platform.kind.log_source(), platform.kind.metric_prefix()),
+        (Some("cloudrun"), "gcp.run.container.")
+    );
 }
 
 #[test]
@@ -174,10 +180,12 @@ fn a_cloud_run_function_also_without_a_target() {
         (("FUNCTION_SIGNATURE_TYPE", "http"), "services/resize"),
         (("LOG_EXECUTION_ID", "true"), "services/resize"),
     ] {
-        let platform = self::platform(&[("K_SERVICE", "resize"), ("GCE_METADATA_HOST", &host), more]);
+        let platform =
+            self::platform(&[("K_SERVICE", "resize"), ("GCE_METADATA_HOST", &host), more]);
         assert_eq!(platform.kind, Kind::CloudRunFunction);
         let told = learnt(&platform, Duration::from_secs(20));
-        let name = format!("gcrfx.resource_name:projects/my-shop/locations/europe-west1/{resource}");
+        let name =
+            format!("gcrfx.resource_name:projects/my-shop/locations/europe-west1/{resource}");
         assert!(told[0].1.contains(&name), "{told:?}");
         assert!(told[0].1.contains(&"gcrfx.location:europe-west1".to_owned()), "{told:?}");
     }
@@ -212,7 +220,10 @@ fn a_cloud_run_job() {
     let of_metrics: Vec<_> = platform.tags.metrics().map(|tag| tag.key.as_str()).collect();
     assert_eq!(of_metrics, ["job_name", "gcrj.job_name", "origin", "_dd.origin"]);
     assert_eq!(platform.kind.log_source(), Some("cloudrun"));
-    assert_eq!((platform.kind.metric_prefix(), platform.kind.usage_prefix()), ("gcp.run.job.", "gcp.run.container."));
+    assert_eq!(
+        (platform.kind.metric_prefix(), platform.kind.usage_prefix()),
+        ("gcp.run.job.", "gcp.run.container.")
+    );
 }
 
 #[test]
@@ -226,7 +237,8 @@ fn a_container_app_and_a_job_of_container_apps() {
         ("DD_AZURE_SUBSCRIPTION_ID", "0123-45"),
         ("DD_AZURE_RESOURCE_GROUP", "Group"),
     ];
-    let resource = "/subscriptions/0123-45/resourcegroups/Group/providers/microsoft.app/containerapps/shop";
+    let resource =
+        "/subscriptions/0123-45/resourcegroups/Group/providers/microsoft.app/containerapps/shop";
     let (plain, own) = (format!("resource_id:{resource}"), format!("aca.resource.id:{resource}"));
     let mut tags = vec![
         "app_name:Shop",
@@ -252,11 +264,21 @@ fn a_container_app_and_a_job_of_container_apps() {
     assert_eq!(platform.tags.profiles().len(), 7 + 4 + 1);
     // A job has no suffix, as shells have it that were started without one; and none of these may be a panic.
     let job = [("CONTAINER_APP_JOB_NAME", "nightly"), ("CONTAINER_APP_REPLICA_NAME", "nightly-x")];
-    let tags = ["app_name:nightly", "aca.app.name:nightly", "replica_name:nightly-x", "aca.replica.name:nightly-x"];
+    let tags = [
+        "app_name:nightly",
+        "aca.app.name:nightly",
+        "replica_name:nightly-x",
+        "aca.replica.name:nightly-x",
+    ];
     check(&job, Kind::ContainerApps, 30, &[&tags[..], &origin].concat());
     for suffix in ["", "io", "azurecontainerapps.io", "..", "."] {
         let env = [("CONTAINER_APP_NAME", "a"), ("CONTAINER_APP_ENV_DNS_SUFFIX", suffix)];
-        check(&env, Kind::ContainerApps, 30, &[&["app_name:a", "aca.app.name:a"][..], &origin].concat());
+        check(
+            &env,
+            Kind::ContainerApps,
+            30,
+            &[&["app_name:a", "aca.app.name:a"][..], &origin].concat(),
+        );
     }
 }
 
@@ -288,7 +310,9 @@ fn an_app_of_app_service_and_its_stop_limit() {
         "_dd.origin:appservice",
     ];
     check(&env, Kind::AppService, 5, &tags);
-    for (limit, seconds) in [("60", 60), (" 30 ", 30), ("900", 120), ("0", 5), ("soon", 5), ("-1", 5)] {
+    for (limit, seconds) in
+        [("60", 60), (" 30 ", 30), ("900", 120), ("0", 5), ("soon", 5), ("-1", 5)]
+    {
         let env = [("WEBSITE_STACK", "NODE"), ("WEBSITES_CONTAINER_STOP_TIME_LIMIT", limit)];
         assert_eq!(platform(&env).stop_grace, Duration::from_secs(seconds), "{limit}");
     }
@@ -327,7 +351,8 @@ fn a_task_of_ecs() {
         }))
     });
     let address = format!("http://127.0.0.1:{port}/v4/cd18-24");
-    let env = [("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"), ("ECS_CONTAINER_METADATA_URI_V4", &*address)];
+    let env =
+        [("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"), ("ECS_CONTAINER_METADATA_URI_V4", &*address)];
     let mut platform = check(&env, Kind::Ecs, 30, &[]);
     let told = learnt(&platform, Duration::from_secs(20));
     let expect = [
@@ -371,7 +396,8 @@ fn a_pod_of_kubernetes() {
         ("HOSTNAME", "shop-5d9c-x"),
         ("POD_NAMESPACE", "web"),
     ];
-    let platform = check(&env, Kind::Kubernetes, 30, &["pod_name:shop-5d9c-x", "kube_namespace:web"]);
+    let platform =
+        check(&env, Kind::Kubernetes, 30, &["pod_name:shop-5d9c-x", "kube_namespace:web"]);
     assert_eq!(platform.tags.container(), "pod_name:shop-5d9c-x,kube_namespace:web");
     let told = learnt(&platform, Duration::from_secs(20));
     assert_eq!(told.len(), 1);
@@ -380,7 +406,12 @@ fn a_pod_of_kubernetes() {
 
 #[test]
 fn nothing_that_is_recognised() {
-    let platform = check(&[("HOSTNAME", "box"), ("PATH", "/bin")], Kind::Local, 10, &["local:true", "instance:box"]);
+    let platform = check(
+        &[("HOSTNAME", "box"), ("PATH", "/bin")],
+        Kind::Local,
+        10,
+        &["local:true", "instance:box"],
+    );
     assert!(platform.tags.spans().is_empty() && platform.tags.container().is_empty());
     check(&[], Kind::Local, 10, &["local:true"]);
     check(&[("K_SERVICE", ""), ("WEBSITE_STACK", "")], Kind::Local, 10, &["local:true"]);
@@ -405,7 +436,9 @@ fn the_first_of_several_platforms_counts() {
 #[test]
 fn no_tag_of_google_says_unknown() {
     let failing = |head: &str, _| match head.split(' ').nth(1).unwrap() {
-        "/computeMetadata/v1/project/project-id" => Some("HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nunknown".to_owned()),
+        "/computeMetadata/v1/project/project-id" => {
+            Some("HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nunknown".to_owned())
+        }
         "/computeMetadata/v1/instance/id" => Some(ok(&"x".repeat(5000))),
         _ => Some(google(head)),
     };
@@ -432,7 +465,11 @@ fn a_server_that_hangs_or_is_not_there_is_waited_for_within_the_bound_and_no_lon
 fn a_server_that_comes_late_is_asked_again() {
     // The first two askings are three requests each.
     let late = |head: &str, number| {
-        let answer = if number < 6 { "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n".to_owned() } else { google(head) };
+        let answer = if number < 6 {
+            "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n".to_owned()
+        } else {
+            google(head)
+        };
         Some(answer)
     };
     let host = format!("127.0.0.1:{}", server(late));
@@ -444,7 +481,16 @@ fn a_server_that_comes_late_is_asked_again() {
 
 #[test]
 fn every_kind_has_names_for_its_metrics_that_end_in_a_point() {
-    for kind in [Kind::CloudRun, Kind::CloudRunFunction, Kind::CloudRunJob, Kind::ContainerApps, Kind::AppService, Kind::Ecs, Kind::Kubernetes, Kind::Local] {
+    for kind in [
+        Kind::CloudRun,
+        Kind::CloudRunFunction,
+        Kind::CloudRunJob,
+        Kind::ContainerApps,
+        Kind::AppService,
+        Kind::Ecs,
+        Kind::Kubernetes,
+        Kind::Local,
+    ] {
         assert!(kind.metric_prefix().ends_with('.') && kind.usage_prefix().ends_with('.'));
     }
     assert!(is_high_cardinality("gcrj.task_index") && !is_high_cardinality("service_name"));

@@ -125,11 +125,7 @@ impl Relay {
         let Some(key) = key else {
             let queue = Arc::new(Queue::new(0, false, ledger, changed));
             return Ok(Self {
-                handle: Arc::new(Handle {
-                    queue,
-                    further: Vec::new(),
-                    is_thawed: Arc::default(),
-                }),
+                handle: Arc::new(Handle { queue, further: Vec::new(), is_thawed: Arc::default() }),
             });
         };
         let share = settings.queue_bytes_max / (settings.further.len() + 1);

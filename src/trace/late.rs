@@ -136,8 +136,8 @@ mod tests {
     use libdd_trace_protobuf::pb::idx::{
         AnyValue, Span, TraceChunk, TracerPayload, any_value::Value,
     };
-    use prost::Message;
     use proptest::prelude::*;
+    use prost::Message;
 
     use super::add;
 

@@ -164,7 +164,8 @@ impl Payload {
         let own = self.head.iter().skip(FIELD_TAGS.len()).map(String::as_str);
         let attributes = ATTRIBUTE_KEYS.into_iter().zip(own);
         // What the tracer's container is says the tracer first.
-        let of_agent = [(CONTAINER_TAGS, agent.container_tags), (FUNCTION_TAGS, agent.function_tags)];
+        let of_agent =
+            [(CONTAINER_TAGS, agent.container_tags), (FUNCTION_TAGS, agent.function_tags)];
         let of_agent = of_agent.into_iter().filter(|(key, _)| {
             *key != CONTAINER_TAGS || self.head.last().is_none_or(String::is_empty)
         });

@@ -32,6 +32,7 @@ mod otlp_corpus;
 mod otlp_grpc;
 mod otlp_http;
 mod otlp_mutations;
+mod platform;
 mod proxy;
 mod quickstart;
 mod real_go;

@@ -58,7 +58,10 @@ fn without_variables_there_are_the_defaults() {
         stop_timeout,
         view,
         otlp: _,
+        platform,
+        health_port,
     } = settings;
+    assert_eq!((platform.kind, health_port), (crate::platform::Kind::Local, 0));
     assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
     assert_eq!(
         (intake.hosts, intake.port, intake.socket, intake.enabled),

@@ -8,6 +8,7 @@ mod hide;
 mod normal;
 mod patterns;
 mod pipeline;
+mod platform;
 mod settings;
 mod stats;
 
@@ -53,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     target("traces_json", decode::json, Start::Texts(decode::JSON)),
     target("stats", stats::body, Start::Bodies("/v0.6/stats", 1)),
     target("sketch", stats::sketch, Start::Texts(stats::SKETCHES)),
+    target("platform", platform::read, Start::Texts(platform::TEXTS)),
     target("settings", settings::read, Start::Texts(settings::VALUES)),
     target("sql_legacy", hide::sql_legacy, Start::Queries(3)),
     target("sql_obfuscate_only", hide::sql_obfuscate_only, Start::Queries(3)),
