@@ -253,6 +253,7 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("otlp_config.receiver.protocols.http.cors.allowed_headers", "x,y", "[x, y]", "[z]"),
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
+    ("health_port", "5555", "5555", "5556"),
     ("log_level", "debug", "DEBUG", "info"),
 ];
 

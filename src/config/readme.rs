@@ -92,6 +92,7 @@ fn every_key_is_in_the_table_once() {
         include_str!("identity.rs"),
         include_str!("obfuscation.rs"),
         include_str!("otlp.rs"),
+        include_str!("platform.rs"),
         include_str!("proxy_keys.rs"),
     ];
     let declared = declared.map(|source| source.matches(": Key =").count());

@@ -5,7 +5,8 @@ use super::source::Source;
 use super::{Env, Tags};
 
 /// A task of ECS. Version 4 of its metadata is there on Fargate from 1.4.0 and on agents from 1.39.0; the older has the same for us.
-pub(super) fn ecs(env: Env<'_>) -> Option<Source> {
+pub(super) fn ecs(env: Env<'_>, tags: &mut Tags) -> Option<Source> {
+    tags.of_container = true;
     let address =
         env("ECS_CONTAINER_METADATA_URI_V4").or_else(|| env("ECS_CONTAINER_METADATA_URI"));
     address.map(|address| Source::Ecs(Ecs::new(&address)))

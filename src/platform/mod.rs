@@ -172,7 +172,7 @@ pub fn detect(env: Env<'_>) -> Platform {
             app_service::tags(env, &mut tags);
             None
         }
-        Kind::Ecs => containers::ecs(env),
+        Kind::Ecs => containers::ecs(env, &mut tags),
         Kind::Kubernetes => Some(containers::kubernetes(env, &mut tags)),
         Kind::Local => {
             containers::local(env, &mut tags);
