@@ -11,13 +11,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
+use tokio::task::LocalSet;
 
 use crate::app::pulse::{Pulse, now_ns};
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::Ledger;
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
-use crate::platform::{Source, Tags, health};
+use crate::platform::{Platform, Source, Tags, health};
 use crate::proxy::Proxy;
 use crate::relay::Relay;
 use crate::{intake, log, otlp, view};
@@ -115,15 +116,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     for complaint in &complaints {
         tracing::warn!("{complaint}");
     }
-    if let Some(file) = &settings.hostname_file {
-        match file.read() {
-            Ok(hostname) => {
-                settings.proxy.hostname.clone_from(&hostname);
-                settings.pipeline.hostname = hostname;
-            }
-            Err(problem) => tracing::warn!("{problem}"),
-        }
-    }
+    read_hostname(&mut settings);
     let ledger = &inner.ledger;
     let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
         Some((tap, viewer)) => (Some(Box::new(move |spans| tap.chunk(spans))), Some(viewer)),
@@ -140,7 +133,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     let pipeline = Rc::new(RefCell::new(pipeline));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let local = tokio::task::LocalSet::new();
+    let local = LocalSet::new();
     let proxy = Proxy::new(&settings.proxy, settings.relay.clone(), Arc::clone(ledger));
     let served = intake::serve(
         listeners,
@@ -150,15 +143,10 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
-    let pulse = Pulse::new(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry));
-    local.spawn_local(pulse.run());
-    if let Some(source) = settings.platform.source.clone() {
-        pipeline.borrow_mut().hold();
-        local.spawn_local(learn(source, settings.platform.tags.clone(), Rc::clone(&pipeline)));
-    }
-    if let Some(probes) = probes {
-        local.spawn_local(health::serve(probes));
-    }
+    local.spawn_local(
+        Pulse::new(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)).run(),
+    );
+    start_platform(&local, &settings.platform, &pipeline, probes);
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
         settings.otlp,
@@ -186,6 +174,35 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     drop(local);
     runtime.shutdown_background();
     Ok(())
+}
+
+/// The host of the file that names it, where there is one.
+fn read_hostname(settings: &mut Settings) {
+    if let Some(file) = &settings.hostname_file {
+        match file.read() {
+            Ok(hostname) => {
+                settings.proxy.hostname.clone_from(&hostname);
+                settings.pipeline.hostname = hostname;
+            }
+            Err(problem) => tracing::warn!("{problem}"),
+        }
+    }
+}
+
+/// What the platform has to do with: its tags, its probes.
+fn start_platform(
+    local: &LocalSet,
+    platform: &Platform,
+    pipeline: &Rc<RefCell<Pipeline>>,
+    probes: Option<TcpListener>,
+) {
+    if let Some(source) = platform.source.clone() {
+        pipeline.borrow_mut().hold();
+        local.spawn_local(learn(source, platform.tags.clone(), Rc::clone(pipeline)));
+    }
+    if let Some(probes) = probes {
+        local.spawn_local(health::serve(probes));
+    }
 }
 
 async fn serve_otlp(

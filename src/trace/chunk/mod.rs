@@ -1,6 +1,7 @@
 //! A chunk between decoding and encoding: its spans normalised, their strings turned into numbers, and what the rules found on the way.
 
 mod kind;
+mod notes;
 mod own_call;
 mod ready_value;
 mod redacted;
@@ -9,6 +10,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 pub use kind::SpanKind;
+pub use notes::Notes;
 pub use ready_value::ReadyValue;
 use ready_value::{is_http_status, status_code};
 
@@ -26,47 +28,6 @@ use crate::trace::value_text::value_text;
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: u64 = 946_684_800_000_000_000;
-
-/// What rules found among a span's attributes. Numbers of strings are 0 where there is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Notes {
-    /// `http.status_code`, else `http.response.status_code`; 0 where there is none or it is no number.
-    pub status_code: u32,
-    /// The first of the gRPC status keys that is there, as a string or the text of a number.
-    pub grpc_status: Ref,
-    /// How far before the end of the gRPC keys' order that key stands.
-    grpc_weight: u8,
-    /// `_dd.svc_src`.
-    pub service_source: Ref,
-    /// `error.type`.
-    pub error_type: Ref,
-    /// `error.message`.
-    pub error_message: Ref,
-    /// `_sample_rate`.
-    pub sample_rate: Option<f64>,
-    /// `_dd1.sr.rapre`.
-    pub pre_sample_rate: Option<f64>,
-    /// `_dd.measured` is 1.
-    pub is_measured: bool,
-    /// `_top_level` is 1.
-    pub is_top_level: bool,
-    /// `_dd.top_level` is 1.
-    pub is_client_top_level: bool,
-    /// `_dd.partial_version` is 0 or more: a snapshot of a span that is still open.
-    pub is_partial: bool,
-    /// The tracer has written a rate itself: `_dd.agent_psr`, `_dd.rule_psr` or `_sampling_priority_rate_v1` is there.
-    pub has_rate: bool,
-    /// Key and value of `_dd.base_service`.
-    pub base_service: (Ref, Ref),
-    /// Attributes that samplers look at once in a while.
-    pub marks: Marks,
-    /// It is a call to us: see [`Rules::discards_own_calls`].
-    is_own_call: bool,
-    /// `tcp.remote.host` is our own.
-    has_own_host: bool,
-    /// `tcp.remote.port` is one of ours.
-    has_own_port: bool,
-}
 
 /// A span that is ready to be encoded.
 #[derive(Clone, Copy, Debug, Default)]
