@@ -56,6 +56,8 @@ pub(super) fn stop_timeout(platform: &Platform) -> Duration {
 pub(super) fn apply(platform: &Platform, pipeline: &mut pipeline::Settings) {
     if let Some(origin) = platform.kind.origin() {
         origin.clone_into(&mut pipeline.origin);
+        // Elsewhere the agent is what one compares with, which sends them.
+        pipeline.discards_own_calls = true;
         let own = pipeline.span_tags.iter().map(|(key, value)| format!("{key}:{value}"));
         pipeline.function_tags = own.collect::<Vec<_>>().join(",");
     }

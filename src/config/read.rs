@@ -272,7 +272,7 @@ impl Reader<'_> {
             origin: String::new(),
             container_tags: String::new(),
             function_tags: String::new(),
-            discards_own_calls: true,
+            discards_own_calls: false,
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
             obfuscation: self.obfuscation(features),
         }

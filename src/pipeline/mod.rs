@@ -55,7 +55,7 @@ pub struct Settings {
     pub container_tags: String,
     /// `_dd.tags.function` of all payloads; empty for none.
     pub function_tags: String,
-    /// Spans of the app's calls to us are left out, as `datadog-init` does (spec: serverless-init 4).
+    /// Spans of the app's calls to us are left out, as `datadog-init` does and the agent does not (spec: serverless-init 4).
     pub discards_own_calls: bool,
     /// Which traces are sent.
     pub sampling: sample::Settings,

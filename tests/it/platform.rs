@@ -224,9 +224,59 @@ fn after_waking_data_leaves_over_a_fresh_connection() {
     assert!(place.intake.connections() > before, "the connection was used again");
 }
 
+/// A cgroup that gets two hundredths of a CPU, where one can be made.
+struct Limited(std::path::PathBuf);
+
+impl Limited {
+    fn new() -> Option<Self> {
+        let folder =
+            Path::new("/sys/fs/cgroup/cpu").join(format!("pillion-{}", std::process::id()));
+        std::fs::create_dir(&folder).ok()?;
+        let limited = Self(folder);
+        std::fs::write(limited.0.join("cpu.cfs_period_us"), "100000").ok()?;
+        std::fs::write(limited.0.join("cpu.cfs_quota_us"), "2000").ok()?;
+        Some(limited)
+    }
+
+    /// With all threads that it has, and what it starts from now on.
+    fn take(&self, process: u32) {
+        std::fs::write(self.0.join("cgroup.procs"), process.to_string()).unwrap();
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        let (own, parent) = (self.0.join("cgroup.procs"), "/sys/fs/cgroup/cpu/cgroup.procs");
+        for process in std::fs::read_to_string(own).unwrap_or_default().lines() {
+            // It may have ended.
+            drop(std::fs::write(parent, process));
+        }
+        drop(std::fs::remove_dir(&self.0));
+    }
+}
+
+#[test]
+fn with_hardly_any_cpu_everything_is_sent_all_the_same() {
+    let Some(limited) = Limited::new() else {
+        return eprintln!("left out: no cgroup of version 1 with a CPU limit can be made here");
+    };
+    let mut place = Place::start("exec sleep 60", &[("DD_PILLION_FLUSH_INTERVAL", "100ms")]);
+    let mut client = place.client();
+    limited.take(place.wrapped.id());
+    for _ in 0..5 {
+        let answer = client.ask("POST", "/v0.4/traces", &[MSGPACK], &bodies::v04(20, 5));
+        assert_eq!(answer.status, 200);
+    }
+    drop(place.payloads(400));
+    place.wrapped.signal(Signal::SIGTERM);
+    place.wrapped.wait();
+    assert_eq!(place.intake.spans().len(), 500);
+}
+
 #[test]
 fn the_apps_calls_to_us_are_no_spans_of_it() {
-    let place = Place::start("exec sleep 60", &[("DD_PILLION_FLUSH_INTERVAL", "100ms")]);
+    let env = [("WEBSITE_STACK", "DOCKER"), ("DD_PILLION_FLUSH_INTERVAL", "100ms")];
+    let place = Place::start("exec sleep 60", &env);
     let span = |id: u32, meta: &str| {
         format!(
             r#"{{"trace_id":7,"span_id":{id},"parent_id":1,"service":"a","name":"b{id}","resource":"c","start":1750000000000000000,"duration":1,"meta":{meta}}}"#

@@ -42,6 +42,7 @@ fn the_platforms_tags_precede_the_users_and_those_are_said_as_they_are() {
     );
     assert_eq!(settings.pipeline.env, "prod");
     assert_eq!(settings.pipeline.origin, "cloudrun");
+    assert!(settings.pipeline.discards_own_calls);
     assert_eq!(settings.pipeline.function_tags, "team:web,service_name:mine,env:prod");
     let profile = &settings.proxy.profile_tags;
     assert!(profile.contains(&("functionname".to_owned(), "shop".to_owned())), "{profile:?}");
@@ -55,5 +56,6 @@ fn tags_of_a_pod_go_into_payloads_and_without_a_platform_there_are_none() {
     assert!(pod.pipeline.span_tags.is_empty() && pod.pipeline.origin.is_empty());
     let (local, _) = wrap(&[("HOSTNAME", "box"), ("DD_TAGS", "a:b")]);
     assert_eq!(local.pipeline.span_tags, [("a".to_owned(), "b".to_owned())]);
+    assert!(!local.pipeline.discards_own_calls && !pod.pipeline.discards_own_calls);
     assert!(local.pipeline.function_tags.is_empty() && local.pipeline.container_tags.is_empty());
 }
