@@ -327,6 +327,7 @@ impl Ledger {
             points: of(&self.points),
             checks: of(&self.checks),
             events: of(&self.events),
+            samples: of(&self.samples),
         }
     }
 

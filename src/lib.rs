@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod otlp;
 pub mod pattern;
 pub mod pipeline;
+pub mod platform;
 pub mod proxy;
 pub mod relay;
 pub mod ring;

@@ -4,6 +4,7 @@
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
 mod output;
+mod pulse;
 mod telemetry;
 
 use std::ffi::CString;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, SpawnError};
+use crate::platform::health;
 use crate::{cli, config, init, intake, log, otlp};
 
 use telemetry::{Plan, Telemetry};
@@ -68,9 +70,22 @@ fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     let (listeners, mut complaints) = intake::bind(&settings.intake);
     let (otlp_listeners, more) = otlp::bind(&settings.otlp);
     complaints.extend(more);
+    let probes = match settings.health_port {
+        0 => None,
+        port => health::bind(port)
+            .map_err(|error| {
+                complaints.push(format!(
+                    "The health port {port} can't be bound ({error}): probes of it fail. Set DD_HEALTH_PORT to a free one."
+                ));
+            })
+            .ok(),
+    };
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };
-    (Plan { settings, problems, listeners, otlp_listeners, complaints, ring: None }, stop_timeout)
+    (
+        Plan { settings, problems, listeners, otlp_listeners, probes, complaints, ring: None },
+        stop_timeout,
+    )
 }
 
 /// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a

@@ -2,19 +2,23 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
+use tokio::task::LocalSet;
 
+use crate::app::pulse::{Pulse, now_ns};
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::{Counts, Ledger, Shed};
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
+use crate::platform::{Platform, Source, Tags, health};
 use crate::proxy::Proxy;
 use crate::relay::Relay;
 use crate::ring::Ring;
@@ -29,6 +33,8 @@ pub(super) struct Plan {
     pub(super) problems: Vec<Problem>,
     pub(super) listeners: Listeners,
     pub(super) otlp_listeners: otlp::Listeners,
+    /// Where the platform's probes come in.
+    pub(super) probes: Option<TcpListener>,
     pub(super) complaints: Vec<String>,
     /// Where the app's output comes from, where logs are shipped.
     pub(super) ring: Option<Arc<Ring>>,
@@ -43,9 +49,6 @@ pub(super) struct Telemetry {
     stop: watch::Sender<Option<Instant>>,
     done: Receiver<()>,
 }
-
-/// How often the pipeline is asked whether something is due.
-const TICK: Duration = Duration::from_secs(1);
 
 /// What is kept back of the time to the deadline for leaving itself.
 const LEAVING: Duration = Duration::from_millis(20);
@@ -121,22 +124,14 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { mut settings, problems, listeners, otlp_listeners, complaints, ring } = plan;
+    let Plan { mut settings, problems, listeners, otlp_listeners, probes, complaints, ring } = plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
     for complaint in &complaints {
         tracing::warn!("{complaint}");
     }
-    if let Some(file) = &settings.hostname_file {
-        match file.read() {
-            Ok(hostname) => {
-                settings.proxy.hostname.clone_from(&hostname);
-                settings.pipeline.hostname = hostname;
-            }
-            Err(problem) => tracing::warn!("{problem}"),
-        }
-    }
+    read_hostname(&mut settings);
     let ledger = &inner.ledger;
     let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
         Some((tap, viewer)) => (Some(Box::new(move |spans| tap.chunk(spans))), Some(viewer)),
@@ -153,7 +148,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     let pipeline = Rc::new(RefCell::new(pipeline));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let local = tokio::task::LocalSet::new();
+    let local = LocalSet::new();
     let proxy = Proxy::new(&settings.proxy, settings.relay.clone(), Arc::clone(ledger));
     let served = intake::serve(
         listeners,
@@ -164,7 +159,10 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         inner.stopping.clone(),
     );
     let logs = ring.map(|ring| Logs::start(&settings.logs, ring, &relay, ledger, &local));
-    local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
+    local.spawn_local(
+        Pulse::new(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)).run(),
+    );
+    start_platform(&local, &settings.platform, &pipeline, probes);
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
         settings.otlp,
@@ -191,7 +189,39 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     }
     local.block_on(&runtime, rest.finish(until));
     flush.wait(until);
+    // A name that is still being looked up would hold up a plain drop.
+    drop(local);
+    runtime.shutdown_background();
     Ok(())
+}
+
+/// The host of the file that names it, where there is one.
+fn read_hostname(settings: &mut Settings) {
+    if let Some(file) = &settings.hostname_file {
+        match file.read() {
+            Ok(hostname) => {
+                settings.proxy.hostname.clone_from(&hostname);
+                settings.pipeline.hostname = hostname;
+            }
+            Err(problem) => tracing::warn!("{problem}"),
+        }
+    }
+}
+
+/// What the platform has to do with: its tags, its probes.
+fn start_platform(
+    local: &LocalSet,
+    platform: &Platform,
+    pipeline: &Rc<RefCell<Pipeline>>,
+    probes: Option<TcpListener>,
+) {
+    if let Some(source) = platform.source.clone() {
+        pipeline.borrow_mut().hold();
+        local.spawn_local(learn(source, platform.tags.clone(), Rc::clone(pipeline)));
+    }
+    if let Some(probes) = probes {
+        local.spawn_local(health::serve(probes));
+    }
 }
 
 async fn serve_otlp(
@@ -223,19 +253,16 @@ fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
     started.ok()
 }
 
-/// Asks the pipeline for what is due, and for everything when there is a hurry.
-async fn tick(pipeline: Rc<RefCell<Pipeline>>, relay: Relay, hurry: Arc<Notify>) {
-    loop {
-        if tokio::time::timeout(TICK, hurry.notified()).await.is_ok() {
-            pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Keep);
-            relay.hurry();
-        } else {
-            pipeline.borrow_mut().tick(now_ns());
-        }
-    }
-}
-
-fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+/// Has everything say what is learnt of the platform while the app runs. The first batch waits for it, but no longer than
+/// [`crate::platform::FIRST_ANSWER_MAX`], which is less than it waits for other traces by default; the end waits for nothing.
+async fn learn(source: Source, mut tags: Tags, pipeline: Rc<RefCell<Pipeline>>) {
+    source
+        .learn(|found| {
+            tags.learn(found.to_vec());
+            let mut pipeline = pipeline.borrow_mut();
+            pipeline.add_span_tags(&tags.spans());
+            pipeline.set_container_tags(tags.container());
+            pipeline.release();
+        })
+        .await;
 }

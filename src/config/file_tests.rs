@@ -287,6 +287,7 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("logs_config.auto_multi_line.tokenizer_max_input_bytes", "100", "100", "200"),
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
+    ("health_port", "5555", "5555", "5556"),
     ("log_level", "debug", "DEBUG", "info"),
     ("dd_url", "http://a:1", "http://a:1", "b"),
     (

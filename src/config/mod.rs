@@ -17,6 +17,7 @@ pub mod multi_line;
 pub mod obfuscation;
 mod otlp;
 mod parse;
+pub mod platform;
 mod problem;
 pub mod proxy_keys;
 mod read;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use crate::intake;
 use crate::log;
 use crate::pipeline;
+use crate::platform::Platform;
 use crate::proxy;
 use crate::relay;
 
@@ -73,6 +75,10 @@ pub struct Settings {
     pub log: log::Settings,
     /// The time from the first TERM to our exit at the latest.
     pub stop_timeout: Duration,
+    /// Where we run.
+    pub platform: Platform,
+    /// The port of the platform's probe; 0 is none.
+    pub health_port: u16,
     /// The viewer is asked for, as `--view` does.
     pub view: bool,
 }

@@ -7,6 +7,7 @@
 mod install;
 mod look;
 mod otlp;
+mod platform;
 mod sampled;
 mod stats;
 mod traces;
@@ -45,8 +46,17 @@ pub struct Settings {
     pub apm_mode: String,
     /// How tracing was installed, where an installer has said so.
     pub install: Option<Install>,
-    /// `DD_TAGS` and `DD_EXTRA_TAGS`: attributes of every span that lacks them.
+    /// Attributes of every span that lacks them: what the platform says, `DD_EXTRA_TAGS`, `DD_TAGS`. The first
+    /// [`crate::trace::keys::SPAN_TAGS_MAX`] count.
     pub span_tags: Vec<(String, String)>,
+    /// The origin of chunks whose tracer names none: the platform's. Empty for none.
+    pub origin: String,
+    /// `_dd.tags.container` of payloads whose tracer names none; empty for none.
+    pub container_tags: String,
+    /// `_dd.tags.function` of all payloads; empty for none.
+    pub function_tags: String,
+    /// Spans of the app's calls to us are left out, as `datadog-init` does and the agent does not (spec: serverless-init 4).
+    pub discards_own_calls: bool,
     /// Which traces are sent.
     pub sampling: sample::Settings,
     /// `DD_APM_COMPUTE_STATS_BY_SPAN_KIND`.
@@ -166,6 +176,8 @@ pub struct Pipeline {
     batch: Batch,
     /// When the oldest chunk of the batch came, in nanoseconds since 1970; nothing while it is empty.
     batch_since_ns: Option<u64>,
+    /// Tags are still to come: see [`Pipeline::hold`].
+    is_holding: bool,
     buffer: Vec<u8>,
     languages: BTreeSet<String>,
     samplers: Samplers,
@@ -198,17 +210,11 @@ impl Pipeline {
         tap: Option<Tap>,
         now_ns: u64,
     ) -> Self {
-        let peer_tags = stats::peer_tags(&settings);
-        let span_tags = settings.span_tags.iter().map(|(key, _)| key.as_str());
-        let keys = Keys::new(
-            peer_tags.iter().map(String::as_str),
-            settings.primary_tags.iter().map(String::as_str),
-            span_tags,
-        )
-        .keeping(settings.obfuscation.credit_cards.keep_values.iter().map(String::as_str));
+        let keys = platform::keys(&settings);
         let rules = chunk::Rules {
             component_to_name: settings.component_to_name,
             resource_bytes_max: settings.resource_bytes_max(),
+            discards_own_calls: settings.discards_own_calls,
             field_tags: keys.field_tags(),
         };
         let mut problems = Vec::new();
@@ -227,6 +233,7 @@ impl Pipeline {
             work: chunk::Work::default(),
             batch: Batch::default(),
             batch_since_ns: None,
+            is_holding: false,
             buffer: Vec::new(),
             languages: BTreeSet::new(),
             samplers: Samplers::new(&settings.sampling, &settings.env, !settings.sending, now_ns),
@@ -318,7 +325,8 @@ impl Pipeline {
     /// Hands over what is due. To be called about once a second.
     pub fn tick(&mut self, now_ns: u64) {
         let waited = self.batch_since_ns.map(|since| now_ns.saturating_sub(since));
-        if waited.is_some_and(|ns| u128::from(ns) >= self.settings.flush_interval.as_nanos()) {
+        let is_due = |ns: u64| u128::from(ns) >= self.settings.flush_interval.as_nanos();
+        if !self.is_holding && waited.is_some_and(is_due) {
             self.send_batch();
         }
         self.send_stats(now_ns, OpenBuckets::Keep);
@@ -343,6 +351,8 @@ impl Pipeline {
             target_tps: self.settings.sampling.target_tps,
             errors_tps: self.settings.sampling.errors_tps,
             rare_sampler: self.settings.sampling.rare.is_some(),
+            container_tags: &self.settings.container_tags,
+            function_tags: &self.settings.function_tags,
             apm_mode: &self.settings.apm_mode,
         };
         let mut body = std::mem::take(&mut self.buffer);

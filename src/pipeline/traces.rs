@@ -2,7 +2,6 @@
 
 use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
-use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
 use crate::trace::Tracer;
 use crate::trace::chunk::{Context, ReadyValue, is_rejected};
 use crate::trace::decode::Form;
@@ -84,17 +83,20 @@ impl Pipeline {
             self.ledger.filtered(counts);
             return false;
         }
-        if self.batch.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
+        if self.batch.encoded_bytes() >= self.batch_bytes_max() {
             self.send_batch();
             *open = None;
         }
         let open = *open.get_or_insert_with(|| self.open_payload(head, context.body));
-        let (mark, decision) = self.decide(chunk, open, head, context, dropped_p0_weight);
+        let Some((mark, decision)) = self.decide(chunk, open, head, context, dropped_p0_weight)
+        else {
+            return false;
+        };
         if decision.share == Share::Nothing {
             let payload = self.batch.open(open);
             payload.table.take_back(mark);
             payload.groups.take_back();
-            self.ledger.sampled_out(counts);
+            self.ledger.sampled_out(Counts { spans: self.work.spans.len() as u64, ..counts });
             return false;
         }
         self.send_chunk(chunk, open, mark, &decision, context);
@@ -113,7 +115,7 @@ impl Pipeline {
     }
 
     /// Normalises and redacts a chunk, counts it and asks the samplers; also, where the table stood before. What a later step needs of an
-    /// earlier one is in `work`.
+    /// earlier one is in `work`. Nothing where all its spans are calls to us.
     fn decide(
         &mut self,
         chunk: &Chunk,
@@ -121,10 +123,16 @@ impl Pipeline {
         head: &Head<'_>,
         context: &Context<'_>,
         dropped_p0_weight: f32,
-    ) -> (Mark, Decision) {
+    ) -> Option<(Mark, Decision)> {
         let payload = self.batch.open(open);
         let mark = payload.table.strings.mark();
         self.work.take(chunk, &mut payload.table, context, &mut self.redactor);
+        let own_calls = counts(chunk).spans - self.work.spans.len() as u64;
+        if own_calls > 0 && self.is_own_calls_alone(chunk, own_calls) {
+            self.batch.open(open).table.take_back(mark);
+            return None;
+        }
+        let payload = self.batch.open(open);
         if let Some(tap) = &mut self.tap {
             tap(look::spans(&self.work, &payload.table.strings));
         }
@@ -141,11 +149,11 @@ impl Pipeline {
             );
         }
         if !self.settings.sending {
-            return (mark, Decision::KEEP);
+            return Some((mark, Decision::KEEP));
         }
         let strings = &payload.table.strings;
         let seen = Seen { strings, env: head.env, now_ns: context.now_ns, dropped_p0_weight };
-        (mark, self.samplers.decide(&mut self.work, &seen))
+        Some((mark, self.samplers.decide(&mut self.work, &seen)))
     }
 
     /// Encodes what of a chunk is sent.
@@ -159,6 +167,12 @@ impl Pipeline {
     ) {
         let payload = self.batch.open(open);
         let work = &mut self.work;
+        // Those that are calls to us have been counted.
+        let all = work.spans.len() as u64;
+        if work.facts.origin == 0 && !self.settings.origin.is_empty() {
+            let origin = self.settings.origin.as_bytes();
+            work.facts.origin = payload.table.strings.intern(origin);
+        }
         self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
         if let Some(install) = &self.settings.install
@@ -196,9 +210,9 @@ impl Pipeline {
             context.source,
             &self.redactor.rules,
         );
-        let (all, sent) = (counts(chunk), work.spans.len() as u64);
-        self.ledger.sampled_out(Counts { spans: all.spans - sent, ..Counts::default() });
-        payload.counts.add(Counts { spans: sent, ..all });
+        let sent = work.spans.len() as u64;
+        self.ledger.sampled_out(Counts { spans: all - sent, ..Counts::default() });
+        payload.counts.add(Counts { spans: sent, ..counts(chunk) });
     }
 }
 

@@ -274,13 +274,13 @@ impl Encoder<'_> {
 }
 
 /// The field of a span that holds its attributes.
-const ATTRIBUTE: u8 = 0x4a;
+pub(super) const ATTRIBUTE: u8 = 0x4a;
 
 /// Bytes of the fields of a span before its attributes, at the most.
 const SPAN_BYTES: usize = 80;
 
 /// Bytes of an attribute with a string or a number as its value, at the most.
-const ENTRY_BYTES_MAX: usize = 24;
+pub(super) const ENTRY_BYTES_MAX: usize = 24;
 
 /// Appends attributes, but not those whose values are of the rarer kinds: whether there are such.
 #[inline(never)]

@@ -13,6 +13,7 @@ mod fnv;
 pub mod groups;
 pub mod head;
 pub mod keys;
+pub mod late;
 pub mod marks;
 pub mod model;
 pub mod normalise;

@@ -34,6 +34,7 @@ mod otlp_grpc;
 mod otlp_http;
 mod otlp_mutations;
 mod output;
+mod platform;
 mod proxy;
 mod quickstart;
 mod real_go;

@@ -1,6 +1,7 @@
 //! Tables of environments and what becomes of them.
 
 mod passed_on;
+mod platform;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -59,7 +60,10 @@ fn without_variables_there_are_the_defaults() {
         view,
         otlp: _,
         logs: _,
+        platform,
+        health_port,
     } = settings;
+    assert_eq!((platform.kind, health_port), (crate::platform::Kind::Local, 0));
     assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
     assert_eq!(
         (intake.hosts, intake.port, intake.socket, intake.enabled),
@@ -365,7 +369,7 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
         (
             "DD_PILLION_STOP_TIMEOUT",
             "2h",
-            "invalid DD_PILLION_STOP_TIMEOUT: \"2h\" is not between 0s and 3600s, using 9.5s",
+            "invalid DD_PILLION_STOP_TIMEOUT: \"2h\" is not between 0s and 3600s, using the platform's, less 0.5s",
         ),
         (
             "DD_PILLION_QUEUE_BYTES",

@@ -10,6 +10,7 @@ mod normal;
 mod output;
 mod patterns;
 mod pipeline;
+mod platform;
 mod settings;
 mod stats;
 
@@ -55,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     target("traces_json", decode::json, Start::Texts(decode::JSON)),
     target("stats", stats::body, Start::Bodies("/v0.6/stats", 1)),
     target("sketch", stats::sketch, Start::Texts(stats::SKETCHES)),
+    target("platform", platform::read, Start::Texts(platform::TEXTS)),
     target("settings", settings::read, Start::Texts(settings::VALUES)),
     target("sql_legacy", hide::sql_legacy, Start::Queries(3)),
     target("sql_obfuscate_only", hide::sql_obfuscate_only, Start::Queries(3)),
