@@ -29,8 +29,8 @@ pub struct Output {
     pub body: Vec<u8>,
     /// What is in it: points of series, one for each bucket of a sketch, service checks, events.
     pub counts: Counts,
-    /// Where it may be cut if the intake says that it is too large: runs of whole series or sketches, in ascending order. What is outside of
-    /// all parts is repeated. Empty: it can't be cut.
+    /// Where it may be cut if the intake says that it is too large, in ascending order: runs of whole series or sketches, or single service
+    /// checks, with a comma alone between two. What is outside of all parts is repeated. Empty: it can't be cut.
     pub parts: Vec<OutputPart>,
 }
 

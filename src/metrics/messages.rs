@@ -1,11 +1,13 @@
 //! Events and service checks: written as JSON when they come, held until the next flush (spec: metrics-logs 3.2).
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::ledger::Counts;
 use crate::limits::{MESSAGES_BODY_BYTES_MAX, MESSAGES_BYTES_MAX, MESSAGES_PER_BODY_MAX};
 
-use super::body::{BodyKind, Output};
+use super::body::{BodyKind, Output, OutputPart};
 use super::sample::{Alert, Check, Event, Priority};
 
 /// A message in the form of the intake, and what it is listed under.
@@ -138,10 +140,12 @@ impl Messages {
         let checks = std::mem::take(&mut self.checks);
         for run in runs(&checks, |check| check.json.len() + 1) {
             let mut body = vec![b'['];
-            list(&mut body, run);
+            let mut parts = Vec::with_capacity(run.len());
+            let one = Counts { checks: 1, ..Counts::default() };
+            list(&mut body, run, |bytes| parts.push(OutputPart { bytes, counts: one }));
             body.push(b']');
             let counts = Counts { checks: run.len() as u64, ..Counts::default() };
-            out(Output { kind: BodyKind::Checks, body, counts, parts: Vec::new() });
+            out(Output { kind: BodyKind::Checks, body, counts, parts });
         }
         let mut events = std::mem::take(&mut self.events);
         events.sort_by(|a, b| a.list.cmp(&b.list));
@@ -184,13 +188,15 @@ fn runs(messages: &[Message], bytes: impl Fn(&Message) -> usize) -> impl Iterato
     })
 }
 
-/// Appends messages with commas in between.
-fn list(body: &mut Vec<u8>, messages: &[Message]) {
+/// Appends messages with commas in between, and tells the place of each.
+fn list(body: &mut Vec<u8>, messages: &[Message], mut each: impl FnMut(Range<usize>)) {
     for (place, message) in messages.iter().enumerate() {
         if place > 0 {
             body.push(b',');
         }
+        let start = body.len();
         body.extend_from_slice(&message.json);
+        each(start..body.len());
     }
 }
 
@@ -203,7 +209,7 @@ fn events_body(events: &[Message], hostname: &str) -> Vec<u8> {
         }
         string(&mut body, same.first().map_or(NO_SOURCE, |event| &event.list));
         body.extend_from_slice(b":[");
-        list(&mut body, same);
+        list(&mut body, same, |_| {});
         body.push(b']');
     }
     body.extend_from_slice(br#"},"internalHostname":"#);
