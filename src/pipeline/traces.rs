@@ -159,8 +159,13 @@ impl Pipeline {
     ) {
         let payload = self.batch.open(open);
         let work = &mut self.work;
-        let single = self.sampled.apply(decision, &self.samplers, work, payload, mark);
+        self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
+        if let Some(install) = &self.settings.install
+            && !decision.is_dropped
+        {
+            self.installed.tell(install, work, table, &mut self.sampled);
+        }
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
         let mut tracked = None;
         if decision.is_tracked_error {
@@ -176,7 +181,7 @@ impl Pipeline {
         let additions = Additions {
             is_dropped: decision.is_dropped,
             chunk: tracked.as_slice(),
-            single,
+            single: self.sampled.single(),
             marker,
             marks: marked_spans(chunk, context.body, is_first_gone),
             lacking: &lacking,

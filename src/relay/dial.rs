@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, Url};
 use rustls::ClientConfig;
@@ -26,6 +26,7 @@ pub(crate) struct Dialed {
     pub(crate) client: Client,
     /// The proxy in words, for errors, which may be its own. Empty without one.
     pub(crate) via: String,
+    made: Instant,
 }
 
 impl Dialer {
@@ -69,9 +70,21 @@ impl Dialer {
             }
             None
         });
-        let client = client::build(tls.clone()?, proxy.as_ref(), timeout)?;
+        let client =
+            client::build(tls.clone()?, proxy.as_ref(), self.settings.connecting.timeout, timeout)?;
         let via = proxy.map(|proxy| format!(" (through the proxy {})", proxy.url));
-        Ok(Dialed { client, via: via.unwrap_or_default() })
+        Ok(Dialed { client, via: via.unwrap_or_default(), made: Instant::now() })
+    }
+
+    /// Whether connections that were made with `dialed` may still be used.
+    pub(crate) fn lasts(&self, dialed: &Dialed) -> bool {
+        let most = self.settings.connecting.reset_interval;
+        most.is_none_or(|most| dialed.made.elapsed() < most)
+    }
+
+    /// The longest that connecting may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.settings.connecting.timeout
     }
 
     /// `text` without the secrets of the settings.

@@ -273,6 +273,35 @@ pub struct Settings {
     pub skip_tls_check: bool,
     /// The longest a request may take, from connecting to the end of its answer.
     pub request_timeout: Duration,
+    /// How connections are made, and how long they live.
+    pub connecting: Connecting,
+}
+
+/// How connections to the intake are made, and how long they live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connecting {
+    /// The oldest TLS that is spoken (`DD_MIN_TLS_VERSION`).
+    pub tls_min: TlsMin,
+    /// The longest that connecting may take, proxy and TLS included (`DD_TLS_HANDSHAKE_TIMEOUT`).
+    pub timeout: Duration,
+    /// Connections that are older are not used any more (`DD_APM_CONNECTION_RESET_INTERVAL`).
+    pub reset_interval: Option<Duration>,
+}
+
+impl Default for Connecting {
+    /// The agent's.
+    fn default() -> Self {
+        Self { tls_min: TlsMin::V12, timeout: Duration::from_secs(10), reset_interval: None }
+    }
+}
+
+/// The oldest version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMin {
+    /// 1.2, the oldest there is here.
+    V12,
+    /// 1.3.
+    V13,
 }
 
 #[cfg(test)]
@@ -291,6 +320,7 @@ impl Settings {
             ca_file: None,
             skip_tls_check: false,
             request_timeout: Duration::ZERO,
+            connecting: Connecting::default(),
         }
     }
 }

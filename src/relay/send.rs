@@ -99,7 +99,7 @@ impl Sender {
 
     fn pool(&self, target: &Url) -> Result<Pool, String> {
         let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = &slot.pool {
+        if let Some(pool) = slot.pool.as_ref().filter(|pool| self.dialer.lasts(&pool.dialed)) {
             return Ok(pool.clone());
         }
         let dialed = self.dialer.dial(target, Some(self.request_timeout))?;
@@ -163,7 +163,12 @@ impl Sender {
                     is_fresh = true;
                 }
                 Err(error) => {
-                    let why = cause(&error.without_url(), self.request_timeout) + &pool.dialed.via;
+                    let time = if error.is_connect() {
+                        self.request_timeout.min(self.dialer.connect_timeout())
+                    } else {
+                        self.request_timeout
+                    };
+                    let why = cause(&error.without_url(), time) + &pool.dialed.via;
                     let why = self.dialer.scrubbed(&why);
                     return (Outcome::Retry { why, after: None }, None);
                 }

@@ -26,6 +26,11 @@ impl Work {
             Some(ReadyValue::Text(own)) if strings.bytes(own) == text.as_bytes())
     }
 
+    /// Whether a span has an attribute.
+    pub fn has_attribute(&self, span: usize, key: &str, strings: &Strings) -> bool {
+        self.attribute(span, key, strings).is_some()
+    }
+
     fn attribute(&self, span: usize, key: &str, strings: &Strings) -> Option<ReadyValue> {
         let own = &self.attributes[self.spans[span].attributes.range()];
         let found = own.iter().rfind(|(own, _)| strings.bytes(*own) == key.as_bytes());

@@ -48,7 +48,18 @@ fn check_bad(name: &str, value: &str, expect: &str) {
 fn without_variables_there_are_the_defaults() {
     let (settings, problems) = wrap(&[]);
     assert!(problems.is_empty());
-    let Settings { intake, pipeline, relay, proxy, log, stop_timeout, view, otlp: _ } = settings;
+    let Settings {
+        intake,
+        pipeline,
+        relay,
+        proxy,
+        hostname_file,
+        log,
+        stop_timeout,
+        view,
+        otlp: _,
+    } = settings;
+    assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
     assert_eq!(
         (intake.hosts, intake.port, intake.socket, intake.enabled),
         (vec![V4, V6], 8126, None, true)
@@ -360,7 +371,7 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
         (
             "DD_APM_PEER_TAGS",
             "[a]",
-            "invalid DD_APM_PEER_TAGS: \"[a]\" is not a JSON array of strings, using []",
+            "invalid DD_APM_PEER_TAGS: \"[a]\" is not a list of texts such as [\"a\", \"b\"], using []",
         ),
         (
             "DD_BIND_HOST",
@@ -388,7 +399,7 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
 fn settings_that_have_no_effect_are_said_in_one_line() {
     let (_, problems) = wrap(&[
         ("DD_APM_LOG_FILE", "x"),
-        ("DD_APM_MODE", ""),
+        ("DD_APM_MAX_MEMORY", ""),
         ("DD_APM_ENABLE_RARE_SAMPLER", "false"),
         ("DD_TRACE_SAMPLE_RATE", "1"),
         ("DD_LOGS_ENABLED", "true"),
@@ -397,7 +408,7 @@ fn settings_that_have_no_effect_are_said_in_one_line() {
     assert_eq!(
         problems,
         [
-            "not supported yet, ignored: DD_APM_LOG_FILE, DD_LOGS_ENABLED, DD_AAS_INSTANCE_LOGGING_ENABLED"
+            "not supported, ignored: DD_APM_LOG_FILE, DD_LOGS_ENABLED, DD_AAS_INSTANCE_LOGGING_ENABLED; the table of such settings in the README says why"
         ]
     );
 }

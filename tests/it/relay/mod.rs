@@ -1,5 +1,6 @@
 //! The relay against real servers: every rule of sending, waiting and counting.
 
+mod connecting;
 mod further;
 mod queue;
 mod retry;
@@ -35,6 +36,7 @@ fn settings(url: &str) -> Settings {
         ca_file: None,
         skip_tls_check: false,
         request_timeout: Duration::from_secs(10),
+        connecting: Default::default(),
     }
 }
 

@@ -19,10 +19,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 use super::authority::Authority;
 use super::decoded::{self, Span, TracerPayload};
+
+/// What the certificate of an HTTPS recorder is for.
+const NAMES: [&str; 3] = ["localhost", "intake.test", "127.0.0.1"];
 
 /// The longest that any wait in a test takes before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -174,7 +177,12 @@ impl Recorder {
 
     /// An intake at `https://localhost:<a free port>` with a certificate (for `localhost`, `intake.test`, 127.0.0.1) of its own authority.
     pub fn https() -> Self {
-        Self::start(Some(Authority::new(&["localhost", "intake.test", "127.0.0.1"])))
+        Self::start(Some(Authority::new(&NAMES)))
+    }
+
+    /// The same of one that speaks these versions of TLS alone.
+    pub fn https_of(versions: &[&'static SupportedProtocolVersion]) -> Self {
+        Self::start(Some(Authority::speaking(&NAMES, versions)))
     }
 
     fn start(authority: Option<Authority>) -> Self {
