@@ -68,13 +68,15 @@ pub enum Shed {
     ContextsFull,
     /// The values of metrics that wait to be sent take too many bytes.
     MetricBytesFull,
+    /// The kernel's buffer of a socket was full.
+    SocketFull,
     /// A fault of our own: a panic that was caught.
     Fault,
 }
 
 impl Shed {
     /// All reasons, in the order of the exit line.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::QueueFull,
         Self::TooLarge,
         Self::Refused,
@@ -85,6 +87,7 @@ impl Shed {
         Self::Unanswered,
         Self::ContextsFull,
         Self::MetricBytesFull,
+        Self::SocketFull,
         Self::Fault,
     ];
 
@@ -101,6 +104,7 @@ impl Shed {
             Self::Unanswered => "no answer from the intake",
             Self::ContextsFull => "too many different metrics and tags",
             Self::MetricBytesFull => "too many bytes of metrics",
+            Self::SocketFull => "no room in a socket's buffer",
             Self::Fault => "internal fault",
         }
     }
