@@ -80,7 +80,9 @@ impl Aggregator {
         // Histograms and timings of one name are one metric, as they are for the agent.
         let kind = if sample.kind == Kind::Timing { Kind::Histogram } else { sample.kind };
         self.put(kind, sample.name, sample, has_shared, now_s);
-        if kind == Kind::Histogram && let Some(prefix) = &self.settings.copy_to_distribution {
+        if kind == Kind::Histogram
+            && let Some(prefix) = &self.settings.copy_to_distribution
+        {
             let mut name = std::mem::take(&mut self.copy);
             name.clear();
             name.push_str(prefix);
@@ -96,8 +98,9 @@ impl Aggregator {
         self.tally.received.samples += count;
         self.key.write(kind, name, sample.tags, has_shared.then_some(&self.fields.shared));
         let bytes_max = self.settings.bytes_max;
+        let open_s = self.buckets.open_s();
         let limits = (self.settings.contexts_max, bytes_max / 4);
-        let found = self.contexts.find_or_add(&self.key, kind, sample.origin, limits);
+        let found = self.contexts.find_or_add(&self.key, kind, sample.origin, open_s, limits);
         let Some(id) = found else {
             self.tally.contexts_full.samples += count;
             return;

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::ledger::Counts;
 use crate::limits::{
-    METRIC_PART_BYTES, SERIES_BODY_BYTES_MAX, SERIES_COMPRESSED_BYTES_MAX, SERIES_POINTS_MAX, SKETCHES_BODY_BYTES_MAX,
+    METRIC_PART_BYTES, SERIES_BODY_BYTES_MAX, SERIES_COMPRESSED_BYTES_MAX, SERIES_POINTS_MAX,
+    SKETCHES_BODY_BYTES_MAX,
 };
 
 /// Which endpoint of the intake a body is for (spec: metrics-logs 3.2).
@@ -67,7 +68,8 @@ impl Bodies {
     /// Bodies of series, which will be compressed or not: the intake has a limit for either. What can be compressed at all shrinks to a
     /// quarter or less.
     pub(super) fn of_series(are_compressed: bool) -> Self {
-        let bytes_max = if are_compressed { SERIES_BODY_BYTES_MAX } else { SERIES_COMPRESSED_BYTES_MAX };
+        let bytes_max =
+            if are_compressed { SERIES_BODY_BYTES_MAX } else { SERIES_COMPRESSED_BYTES_MAX };
         Self::new(BodyKind::Series, bytes_max, SERIES_POINTS_MAX, &[])
     }
 
@@ -92,7 +94,11 @@ impl Bodies {
     }
 
     /// Adds an item with so many points, which `write` appends as a whole field.
-    pub(super) fn push(&mut self, points: u64, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), TooLarge> {
+    pub(super) fn push(
+        &mut self,
+        points: u64,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), TooLarge> {
         let at = self.body.len();
         write(&mut self.body);
         if self.body.len() - at > self.bytes_max {
@@ -115,7 +121,10 @@ impl Bodies {
     fn close_part(&mut self) {
         let bytes = self.part.0..self.body.len();
         if !bytes.is_empty() {
-            self.parts.push(OutputPart { bytes, counts: Counts { points: self.part.1, ..Counts::default() } });
+            self.parts.push(OutputPart {
+                bytes,
+                counts: Counts { points: self.part.1, ..Counts::default() },
+            });
         }
         self.part = (self.body.len(), 0);
     }
@@ -128,7 +137,12 @@ impl Bodies {
         let mut body = std::mem::take(&mut self.body);
         body.extend_from_slice(self.end);
         let counts = Counts { points: self.points, ..Counts::default() };
-        self.full.push(Output { kind: self.kind, body, counts, parts: std::mem::take(&mut self.parts) });
+        self.full.push(Output {
+            kind: self.kind,
+            body,
+            counts,
+            parts: std::mem::take(&mut self.parts),
+        });
         (self.points, self.part) = (0, (0, 0));
     }
 

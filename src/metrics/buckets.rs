@@ -91,7 +91,8 @@ impl Buckets {
     /// that ended last, if it ended since the last flush: counters are sent as zeros then.
     pub(super) fn begin_flush(&mut self, is_open_due: bool) -> (Vec<u64>, u64) {
         let open_s = self.open_s;
-        let mut due: Vec<u64> = self.starts.extract_if(.., |start| is_open_due || *start != open_s).collect();
+        let mut due: Vec<u64> =
+            self.starts.extract_if(.., |start| is_open_due || *start != open_s).collect();
         due.sort_unstable();
         due.dedup();
         if due.is_empty() && self.flushed_s + BUCKET_S <= open_s {
@@ -110,7 +111,9 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_a_little_opens_no_bucket_again() {
         let mut buckets = Buckets::default();
-        for (now_s, open_s) in [(109, 100), (110, 110), (105, 110), (51, 110), (125, 120), (59, 50), (61, 60)] {
+        for (now_s, open_s) in
+            [(109, 100), (110, 110), (105, 110), (51, 110), (125, 120), (59, 50), (61, 60)]
+        {
             buckets.roll(now_s);
             assert_eq!(buckets.open_s(), open_s, "{now_s}");
         }

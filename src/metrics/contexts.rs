@@ -18,6 +18,8 @@ pub(super) struct Context {
     name_end: u32,
     pub(super) kind: Kind,
     pub(super) origin: Origin,
+    /// The start of the bucket in which it was seen first.
+    pub(super) first_s: u64,
     /// The start of the bucket that `value` is of.
     pub(super) bucket_s: u64,
     /// When the last sample came.
@@ -54,12 +56,13 @@ pub(super) struct Contexts {
 const CONTEXT_BYTES: usize = size_of::<Context>() + 3 * size_of::<Id>();
 
 impl Contexts {
-    /// The context of a key, made where there is none; nothing where that would be more than so many, or more than so many bytes.
+    /// The context of a key, made in the open bucket where there is none; nothing where that would be more than so many, or more than so many bytes.
     pub(super) fn find_or_add(
         &mut self,
         key: &Key,
         kind: Kind,
         origin: Origin,
+        open_s: u64,
         (contexts_max, bytes_max): (usize, usize),
     ) -> Option<Id> {
         let hash = self.hasher.hash_one(key.bytes());
@@ -82,6 +85,7 @@ impl Contexts {
             name_end: u32::try_from(key.name_end()).ok()?,
             kind,
             origin,
+            first_s: open_s,
             bucket_s: 0,
             last_s: 0,
             value: Value::None,
@@ -161,7 +165,7 @@ mod tests {
     fn find(contexts: &mut Contexts, name: &str, limits: (usize, usize)) -> Option<u32> {
         let mut key = Key::default();
         key.write(Kind::Gauge, name, &["a:1"], None);
-        contexts.find_or_add(&key, Kind::Gauge, Origin::Custom, limits)
+        contexts.find_or_add(&key, Kind::Gauge, Origin::Custom, 0, limits)
     }
 
     #[test]

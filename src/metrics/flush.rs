@@ -30,7 +30,9 @@ impl Aggregator {
         self.close(&due, is_open_due, &mut closed);
         closed.sort_by_key(|closed| (closed.id, closed.bucket_s));
         closed.dedup_by(|later, first| match (&later.value, &mut first.value) {
-            (Value::Count(more), Value::Count(sum)) if (later.id, later.bucket_s) == (first.id, first.bucket_s) => {
+            (Value::Count(more), Value::Count(sum))
+                if (later.id, later.bucket_s) == (first.id, first.bucket_s) =>
+            {
                 *sum += more;
                 true
             }
@@ -45,22 +47,23 @@ impl Aggregator {
         self.forget(now_s);
     }
 
-    /// Adds to `closed` the values that are due and still in their contexts, and zeros for counters that had none in a bucket: where nothing
-    /// was counted for a while, a graph shows 0 and not a gap.
+    /// Adds to `closed` the values that are due and still in their contexts, and zeros for counters that had none in a bucket since their
+    /// first: where nothing was counted for a while, a graph shows 0 and not a gap.
     fn close(&mut self, due: &[u64], is_open_due: bool, closed: &mut Vec<Closed>) {
         let open_s = self.buckets.open_s();
+        let expiry_s = self.settings.counter_expiry_s;
         for (id, context) in self.contexts.iter_mut() {
-            let mut had = None;
             if !context.value.is_none() && (is_open_due || context.bucket_s != open_s) {
                 let value = std::mem::take(&mut context.value);
-                had = Some(context.bucket_s);
                 closed.push(Closed { id, bucket_s: context.bucket_s, value });
             }
-            if context.kind != Kind::Count {
+            if context.kind != Kind::Count || expiry_s == 0 {
                 continue;
             }
-            for &bucket_s in due.iter().filter(|start| Some(**start) != had) {
-                if context.last_s + self.settings.counter_expiry_s > bucket_s {
+            // The bucket that the last sample came in has a value, here or in what was sent.
+            let others = due.iter().filter(|start| **start != context.bucket_s);
+            for &bucket_s in others.filter(|start| **start >= context.first_s) {
+                if context.last_s + expiry_s > bucket_s {
                     closed.push(Closed { id, bucket_s, value: Value::Count(0.0) });
                 }
             }
@@ -111,11 +114,14 @@ impl Aggregator {
     /// Forgets the contexts without values whose time is up. Counters are kept as long as they are sent as zeros, but where contexts are
     /// getting short they make room first.
     fn forget(&mut self, now_s: u64) {
-        let Settings { contexts_max, bytes_max, counter_expiry_s, context_expiry_s, .. } = self.settings;
+        let Settings { contexts_max, bytes_max, counter_expiry_s, context_expiry_s, .. } =
+            self.settings;
         let open_s = self.buckets.open_s();
-        let is_crowded = self.contexts.len() > contexts_max / 8 * 7 || self.contexts.bytes() > bytes_max / 32 * 7;
+        let is_crowded = self.contexts.len() > contexts_max / 8 * 7
+            || self.contexts.bytes() > bytes_max / 32 * 7;
         self.contexts.retain(|context| {
-            let sends_zeros = context.kind == Kind::Count && context.last_s + counter_expiry_s > open_s;
+            let sends_zeros =
+                context.kind == Kind::Count && context.last_s + counter_expiry_s > open_s;
             let is_recent = context.last_s + context_expiry_s > now_s;
             !context.value.is_none() || is_recent || sends_zeros && !is_crowded
         });

@@ -38,7 +38,11 @@ impl Aggregate {
     /// The percentile of an entry of `DD_HISTOGRAM_PERCENTILES`, such as `0.95`. Nothing for what is not a number from 0 to 1.
     pub fn percentile(text: &str) -> Option<Self> {
         let share: f64 = text.parse().ok()?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 100")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is from 0 to 100"
+        )]
         let percent = |share: f64| (share * 100.0 + 0.5) as u8;
         (0.0..=1.0).contains(&share).then(|| Self::Percentile(percent(share)))
     }

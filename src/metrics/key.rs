@@ -81,7 +81,8 @@ impl Shared {
 
     /// These and the tags of a message, sorted, each once.
     pub(super) fn with<'a>(&'a self, tags: &[&'a str]) -> Vec<&'a str> {
-        let mut all: Vec<&str> = self.tags.iter().map(String::as_str).chain(tags.iter().copied()).collect();
+        let mut all: Vec<&str> =
+            self.tags.iter().map(String::as_str).chain(tags.iter().copied()).collect();
         all.retain(|tag| !tag.is_empty());
         all.sort_unstable();
         all.dedup();
@@ -104,7 +105,8 @@ fn prefix(text: &str) -> u64 {
     if let Some(first) = text.as_bytes().first_chunk() {
         return u64::from_be_bytes(*first);
     }
-    text.bytes().fold(0, |bits, byte| bits << 8 | u64::from(byte)) << (8 * (8 - text.len()) as u32 % 64)
+    text.bytes().fold(0, |bits, byte| bits << 8 | u64::from(byte))
+        << (8 * (8 - text.len()) as u32 % 64)
 }
 
 /// The field of the name in a key, and those of the tags, which begin at `name_end`.

@@ -15,7 +15,7 @@ use super::sample::{Alert, Check, Event, Priority};
 struct Message {
     /// Of events: their source type.
     list: String,
-    json: Vec<u8>,
+    json: Box<[u8]>,
 }
 
 /// Why a message is not held.
@@ -71,7 +71,13 @@ const EVENTS_BEGIN: &str = r#"{"apiKey":"","events":{"#;
 
 impl Messages {
     /// Takes an event, with all its tags.
-    pub(super) fn event(&mut self, event: &Event<'_>, tags: &[&str], hostname: &str, now_s: u64) -> Result<(), Refused> {
+    pub(super) fn event(
+        &mut self,
+        event: &Event<'_>,
+        tags: &[&str],
+        hostname: &str,
+        now_s: u64,
+    ) -> Result<(), Refused> {
         let json = EventJson {
             msg_title: event.title,
             msg_text: event.text,
@@ -100,7 +106,13 @@ impl Messages {
     }
 
     /// Takes a service check, with all its tags.
-    pub(super) fn check(&mut self, check: &Check<'_>, tags: &[&str], hostname: &str, now_s: u64) -> Result<(), Refused> {
+    pub(super) fn check(
+        &mut self,
+        check: &Check<'_>,
+        tags: &[&str],
+        hostname: &str,
+        now_s: u64,
+    ) -> Result<(), Refused> {
         let json = CheckJson {
             check: check.name,
             host_name: or(check.host, hostname),
@@ -114,13 +126,18 @@ impl Messages {
         Ok(())
     }
 
-    fn admit(&mut self, json: &impl Serialize, list: &str, around: usize) -> Result<Message, Refused> {
+    fn admit(
+        &mut self,
+        json: &impl Serialize,
+        list: &str,
+        around: usize,
+    ) -> Result<Message, Refused> {
         // Strings and numbers always can be written.
         let json = serde_json::to_vec(json).map_err(|_| Refused::TooLarge)?;
         if json.len() + around > MESSAGES_BODY_BYTES_MAX {
             return Err(Refused::TooLarge);
         }
-        let message = Message { list: list.to_owned(), json };
+        let message = Message { list: list.to_owned(), json: json.into() };
         let bytes = self.bytes + message.bytes();
         if bytes > MESSAGES_BYTES_MAX {
             return Err(Refused::Full);
@@ -151,14 +168,19 @@ impl Messages {
         events.sort_by(|a, b| a.list.cmp(&b.list));
         for run in runs(&events, |event| event.json.len() + 6 * event.list.len() + 6) {
             let counts = Counts { events: run.len() as u64, ..Counts::default() };
-            out(Output { kind: BodyKind::Events, body: events_body(run, hostname), counts, parts: Vec::new() });
+            out(Output {
+                kind: BodyKind::Events,
+                body: events_body(run, hostname),
+                counts,
+                parts: Vec::new(),
+            });
         }
     }
 }
 
 impl Message {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.list.capacity() + self.json.capacity()
+        size_of::<Self>() + self.list.capacity() + self.json.len()
     }
 }
 
@@ -172,7 +194,10 @@ fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
 }
 
 /// Cuts messages into runs that fit a body. `bytes` is what one takes at most.
-fn runs(messages: &[Message], bytes: impl Fn(&Message) -> usize) -> impl Iterator<Item = &[Message]> {
+fn runs(
+    messages: &[Message],
+    bytes: impl Fn(&Message) -> usize,
+) -> impl Iterator<Item = &[Message]> {
     // What is around the items, the host's name included (of 255 bytes at most), is far less than this.
     const AROUND: usize = 4096;
     let mut rest = messages;

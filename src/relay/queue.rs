@@ -226,7 +226,11 @@ impl Queue {
     }
 
     /// What to send next, where `under_way` requests of each kind are on the wire. It is then marked as being there too.
-    pub(super) fn next(&self, now: Instant, under_way: [usize; Kind::ALL.len()]) -> Next {
+    pub(super) fn next(
+        &self,
+        now: Instant,
+        under_way: [usize; crate::relay::Kind::ALL.len()],
+    ) -> Next {
         self.lock().next(now, under_way)
     }
 

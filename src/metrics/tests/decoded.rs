@@ -136,7 +136,8 @@ impl Intake {
             BodyKind::Sketches => {
                 let payload = SketchPayload::decode(body).unwrap();
                 assert_eq!(payload.metadata, Some(CommonMetadata {}));
-                let points = payload.sketches.iter().map(|sketch| sketch.dogsketches.len()).sum::<usize>();
+                let points =
+                    payload.sketches.iter().map(|sketch| sketch.dogsketches.len()).sum::<usize>();
                 self.sketches.extend(payload.sketches);
                 points
             }
@@ -152,7 +153,9 @@ impl Intake {
                     assert_eq!(part.counts.points, points as u64);
                 }
                 BodyKind::Sketches => drop(SketchPayload::decode(bytes).unwrap()),
-                BodyKind::Checks | BodyKind::Events => drop(serde_json::from_slice::<serde_json::Value>(bytes).unwrap()),
+                BodyKind::Checks | BodyKind::Events => {
+                    drop(serde_json::from_slice::<serde_json::Value>(bytes).unwrap())
+                }
             }
         }
         self.outputs.push(output);
@@ -170,7 +173,10 @@ impl Intake {
     /// The points of the series of a name, whatever its tags.
     pub(super) fn points(&self, name: &str) -> Vec<(i64, f64)> {
         let named = self.series.iter().filter(|series| series.metric == name);
-        named.flat_map(|series| &series.points).map(|point| (point.timestamp, point.value)).collect()
+        named
+            .flat_map(|series| &series.points)
+            .map(|point| (point.timestamp, point.value))
+            .collect()
     }
 
     /// The JSON of all bodies of a kind.

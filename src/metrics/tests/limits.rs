@@ -49,7 +49,8 @@ fn memory_stays_within_its_limit_whatever_comes() {
         let tag = format!("id:{}", n % 20_000);
         let kind = kinds[n as usize % kinds.len()];
         let number = [f64::from(n) * 1.37];
-        let values = if kind == Kind::Set { Values::Member(&tag) } else { Values::Numbers(&number) };
+        let values =
+            if kind == Kind::Set { Values::Member(&tag) } else { Values::Numbers(&number) };
         let timestamp_s = (n % 7 == 0).then_some(77);
         let name = if n % 3 == 0 { "same" } else { tag.as_str() };
         let sample = Sample { name, kind, values, timestamp_s, tags: &[&tag], ..sample("", &[]) };
@@ -75,7 +76,12 @@ fn an_aggregator_without_samples_holds_nothing() {
 
 /// A text that looks like a random id.
 fn id(n: u64) -> String {
-    let mix = |n: u64| (n ^ n >> 31).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(29).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let mix = |n: u64| {
+        (n ^ n >> 31)
+            .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+            .rotate_left(29)
+            .wrapping_mul(0x94d0_49bb_1331_11eb)
+    };
     format!("{:016x}{:016x}", mix(n), mix(mix(n + 1)))
 }
 
@@ -84,7 +90,11 @@ fn bodies_of_series_keep_the_limits_before_and_after_compression() {
     for are_series_compressed in [true, false] {
         let mut bench = Bench::new(Settings { are_series_compressed, ..Settings::default() });
         for n in 0..20_000_u64 {
-            let tags = [format!("request:{}", id(n)), "service:checkout".to_owned(), format!("zone:{}", n % 3)];
+            let tags = [
+                format!("request:{}", id(n)),
+                "service:checkout".to_owned(),
+                format!("zone:{}", n % 3),
+            ];
             let tags = [&*tags[0], &*tags[1], &*tags[2]];
             bench.put(Kind::Gauge, "app.request.duration", &tags, &[(n as f64).sqrt()], 1000);
         }
@@ -95,7 +105,10 @@ fn bodies_of_series_keep_the_limits_before_and_after_compression() {
             let compressed = zstd::encode_all(&output.body[..], 1).unwrap();
             let sent = if are_series_compressed { compressed.len() } else { output.body.len() };
             assert!(sent <= SERIES_COMPRESSED_BYTES_MAX, "{sent}");
-            assert!(output.body.len() <= SERIES_BODY_BYTES_MAX && output.counts.points <= SERIES_POINTS_MAX);
+            assert!(
+                output.body.len() <= SERIES_BODY_BYTES_MAX
+                    && output.counts.points <= SERIES_POINTS_MAX
+            );
             assert!(output.parts.len() > 10);
         }
         let all = intake.outputs.iter().map(|output| output.counts.points).sum::<u64>();
@@ -106,12 +119,13 @@ fn bodies_of_series_keep_the_limits_before_and_after_compression() {
 #[test]
 fn bodies_of_sketches_keep_their_limit() {
     let mut bench = Bench::new(Settings::default());
-    for n in 0..2000 {
-        let numbers: Vec<f64> = (0..400).map(|k| f64::from(k * 7919 % 10_007 + n)).collect();
+    for n in 0..3000 {
+        let numbers: Vec<f64> =
+            (0..400).map(|k| f64::from(k * 2 + n % 7).mul_add(0.01, 1.0).exp()).collect();
         bench.put(Kind::Distribution, "d", &[&format!("id:{n}")], &numbers, 1000);
     }
     let intake = bench.flush(1010, Keep);
-    assert_eq!(intake.sketches.len(), 2000);
+    assert_eq!(intake.sketches.len(), 3000);
     assert!(intake.outputs.len() >= 2 && intake.outputs.len() <= 3, "{}", intake.outputs.len());
     assert!(intake.outputs.iter().all(|output| output.kind == BodyKind::Sketches));
     assert!(intake.outputs.iter().all(|output| output.body.len() <= SKETCHES_BODY_BYTES_MAX));

@@ -21,11 +21,20 @@ const PLAIN: Event<'static> = Event {
     tags: &[],
 };
 
-const CHECK: Check<'static> =
-    Check { name: "app.up", status: Status::Ok, timestamp_s: None, host: "", message: "", tags: &[] };
+const CHECK: Check<'static> = Check {
+    name: "app.up",
+    status: Status::Ok,
+    timestamp_s: None,
+    host: "",
+    message: "",
+    tags: &[],
+};
 
 fn bench(tags: &[&str]) -> Bench {
-    Bench::new(Settings { tags: tags.iter().map(|tag| (*tag).to_owned()).collect(), ..Settings::default() })
+    Bench::new(Settings {
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        ..Settings::default()
+    })
 }
 
 #[test]
@@ -65,7 +74,12 @@ fn an_event_says_what_it_has_and_leaves_out_what_is_empty() {
 fn a_check_has_all_members() {
     let mut bench = bench(&["env:prod"]);
     let critical = Check {
-        status: Status::Critical, timestamp_s: Some(5), host: "h1", message: "down", tags: &["b", "a"], ..CHECK
+        status: Status::Critical,
+        timestamp_s: Some(5),
+        host: "h1",
+        message: "down",
+        tags: &["b", "a"],
+        ..CHECK
     };
     bench.aggregator.check(&critical, 1000);
     bench.aggregator.check(&CHECK, 1000);
@@ -92,7 +106,10 @@ fn a_body_has_at_most_a_hundred_messages() {
         let outputs = intake.outputs.iter().filter(|output| output.kind == kind);
         outputs.map(|output| output.counts.checks + output.counts.events).collect::<Vec<_>>()
     };
-    assert_eq!((counts(BodyKind::Checks), counts(BodyKind::Events)), (vec![100, 100, 50], vec![100, 100, 50]));
+    assert_eq!(
+        (counts(BodyKind::Checks), counts(BodyKind::Events)),
+        (vec![100, 100, 50], vec![100, 100, 50])
+    );
     let lists = |body: &serde_json::Value| {
         let lists = body["events"].as_object().unwrap().values();
         lists.map(|list| list.as_array().unwrap().len()).sum::<usize>()

@@ -22,9 +22,20 @@ const TAGS: [&str; 5] = ["env:prod", "region:eu-west-1", "region:eu-west-2", "a"
 const KINDS: [Kind; 5] = [Kind::Count, Kind::Gauge, Kind::Histogram, Kind::Distribution, Kind::Set];
 
 fn step() -> impl Strategy<Value = Step> {
-    let put = (0..KINDS.len(), 0..NAMES.len(), vec(0..TAGS.len(), 0..4), vec(-20_i16..20, 1..4), 1..4_u32).prop_map(
-        |(kind, name, tags, numbers, one_in)| Step::Put { kind: KINDS[kind], name, tags, numbers, one_in },
-    );
+    let put = (
+        0..KINDS.len(),
+        0..NAMES.len(),
+        vec(0..TAGS.len(), 0..4),
+        vec(-20_i16..20, 1..4),
+        1..4_u32,
+    )
+        .prop_map(|(kind, name, tags, numbers, one_in)| Step::Put {
+            kind: KINDS[kind],
+            name,
+            tags,
+            numbers,
+            one_in,
+        });
     prop_oneof![8 => put, 2 => (0..25_u64).prop_map(Step::Wait), 1 => Just(Step::Flush)]
 }
 
@@ -58,7 +69,11 @@ fn run(steps: &[Step]) -> (Intake, Sent, Bench) {
             Step::Flush => flush(&mut bench, now_s, OpenBuckets::Keep),
             Step::Put { kind, name, tags, numbers, one_in } => {
                 let tags: Vec<&str> = tags.iter().map(|tag| TAGS[*tag]).collect();
-                let distinct = tags.iter().filter(|tag| !tag.is_empty()).map(|tag| (*tag).to_owned()).collect();
+                let distinct = tags
+                    .iter()
+                    .filter(|tag| !tag.is_empty())
+                    .map(|tag| (*tag).to_owned())
+                    .collect();
                 let start = i64::try_from(now_s / 10 * 10).unwrap();
                 let place: Place = (NAMES[*name].to_owned(), distinct, start);
                 let list = sent.entry((place, kind_name(*kind))).or_default();
@@ -66,9 +81,14 @@ fn run(steps: &[Step]) -> (Intake, Sent, Bench) {
                 let member = numbers[0].to_string();
                 let of = if *kind == Kind::Set { &floats[..1] } else { &floats[..] };
                 list.extend(of.iter().map(|number| (*number, *one_in)));
-                let values = if *kind == Kind::Set { Values::Member(&member) } else { Values::Numbers(&floats) };
+                let values = if *kind == Kind::Set {
+                    Values::Member(&member)
+                } else {
+                    Values::Numbers(&floats)
+                };
                 let rate = 1.0 / f64::from(*one_in);
-                let sample = Sample { kind: *kind, values, rate, tags: &tags, ..sample(NAMES[*name], &[]) };
+                let sample =
+                    Sample { kind: *kind, values, rate, tags: &tags, ..sample(NAMES[*name], &[]) };
                 bench.aggregator.sample(&sample, now_s);
             }
         }
@@ -82,16 +102,26 @@ fn expected(sent: &Sent) -> BTreeMap<Place, Vec<f64>> {
     let mut points: BTreeMap<Place, Vec<f64>> = BTreeMap::new();
     for (((name, tags, start), kind), values) in sent {
         let mut expect = |suffix: &str, value: f64| {
-            points.entry((format!("{name}{suffix}"), tags.clone(), *start)).or_default().push(value);
+            points
+                .entry((format!("{name}{suffix}"), tags.clone(), *start))
+                .or_default()
+                .push(value);
         };
         let count: u32 = values.iter().map(|(_, n)| n).sum();
         let sum: f64 = values.iter().map(|(value, n)| value * f64::from(*n)).sum();
         match *kind {
             "count" => expect("", sum / 10.0),
             "gauge" => expect("", values[values.len() - 1].0),
-            "set" => expect("", values.iter().map(|(value, _)| *value as i64).collect::<BTreeSet<i64>>().len() as f64),
+            "set" => expect(
+                "",
+                values.iter().map(|(value, _)| *value as i64).collect::<BTreeSet<i64>>().len()
+                    as f64,
+            ),
             "histogram" => {
-                let mut list: Vec<f64> = values.iter().flat_map(|(value, n)| std::iter::repeat_n(*value, *n as usize)).collect();
+                let mut list: Vec<f64> = values
+                    .iter()
+                    .flat_map(|(value, n)| std::iter::repeat_n(*value, *n as usize))
+                    .collect();
                 list.sort_by(f64::total_cmp);
                 expect(".max", list[list.len() - 1]);
                 expect(".median", list[(list.len() - 1) / 2]);
@@ -125,7 +155,8 @@ fn check_sketches(intake: &Intake, sent: &Sent) {
         let tags: BTreeSet<String> = sketch.tags.iter().cloned().collect();
         for point in &sketch.dogsketches {
             let place = (sketch.metric.clone(), tags.clone(), point.ts);
-            let at = left.iter().position(|((other, _), _)| *other == place).expect("it was sent once");
+            let at =
+                left.iter().position(|((other, _), _)| *other == place).expect("it was sent once");
             let (_, values) = left.swap_remove(at);
             let count: u32 = values.iter().map(|(_, n)| n).sum();
             let numbers = || values.iter().map(|(value, _)| *value);
@@ -133,7 +164,9 @@ fn check_sketches(intake: &Intake, sent: &Sent) {
             assert_eq!((point.cnt, point.n.iter().sum::<u32>()), (i64::from(count), count));
             assert_eq!(point.min, numbers().fold(f64::INFINITY, f64::min));
             assert_eq!(point.max, numbers().fold(f64::NEG_INFINITY, f64::max));
-            assert!((point.sum - sum).abs() < 1e-9 && (point.avg - sum / f64::from(count)).abs() < 1e-9);
+            assert!(
+                (point.sum - sum).abs() < 1e-9 && (point.avg - sum / f64::from(count)).abs() < 1e-9
+            );
             assert!(point.k.windows(2).all(|pair| pair[0] < pair[1]));
         }
     }

@@ -22,7 +22,9 @@ fn a_count_is_a_rate_over_ten_seconds_at_the_start_of_its_bucket() {
 #[test]
 fn counts_are_added_up_each_for_as_many_as_its_rate_says() {
     let mut bench = Bench::new(Settings::default());
-    for (rate, numbers) in [(1.0, [1.0, 2.0]), (0.5, [1.0, 0.5]), (0.0, [1.0, 1.0]), (4.0, [4.0, 4.0])] {
+    for (rate, numbers) in
+        [(1.0, [1.0, 2.0]), (0.5, [1.0, 0.5]), (0.0, [1.0, 1.0]), (4.0, [4.0, 4.0])]
+    {
         let sample = Sample { kind: Kind::Count, rate, ..sample("a", &numbers) };
         bench.aggregator.sample(&sample, 1005);
     }
@@ -54,7 +56,13 @@ fn a_histogram_becomes_the_series_that_are_set() {
     }
     let intake = bench.flush(1010, Keep);
     let tags = vec!["a:1".to_owned()];
-    let expect = [("h.95percentile", 19.0), ("h.avg", 10.5), ("h.count", 2.0), ("h.max", 20.0), ("h.median", 10.0)];
+    let expect = [
+        ("h.95percentile", 19.0),
+        ("h.avg", 10.5),
+        ("h.count", 2.0),
+        ("h.max", 20.0),
+        ("h.median", 10.0),
+    ];
     let expect = expect.map(|(name, value)| ((name.to_owned(), tags.clone()), vec![(1000, value)]));
     assert_eq!(intake.by_name().into_iter().collect::<Vec<_>>(), expect);
     for series in &intake.series {
@@ -66,8 +74,8 @@ fn a_histogram_becomes_the_series_that_are_set() {
 #[test]
 fn a_histogram_weighs_values_by_the_share_that_was_sent() {
     let mut bench = Bench::new(Settings::default());
-    for (rate, number) in [(0.1, 1.0), (0.3, 2.0), (1.0, 100.0)] {
-        let sample = Sample { kind: Kind::Histogram, rate, ..sample("h", &[number]) };
+    for (rate, numbers) in [(0.1, [1.0]), (0.3, [2.0]), (1.0, [100.0])] {
+        let sample = Sample { kind: Kind::Histogram, rate, ..sample("h", &numbers) };
         bench.aggregator.sample(&sample, 1000);
     }
     let intake = bench.flush(1010, Keep);
@@ -78,7 +86,8 @@ fn a_histogram_weighs_values_by_the_share_that_was_sent() {
 
 #[test]
 fn a_histogram_is_copied_to_a_distribution_where_that_is_set() {
-    let settings = Settings { copy_to_distribution: Some("dist.".to_owned()), ..Settings::default() };
+    let settings =
+        Settings { copy_to_distribution: Some("dist.".to_owned()), ..Settings::default() };
     let mut bench = Bench::new(settings);
     bench.put(Kind::Timing, "h", &["a:1"], &[1.0, 2.0], 1000);
     bench.put(Kind::Gauge, "g", &[], &[1.0], 1000);
@@ -93,7 +102,9 @@ fn a_histogram_is_copied_to_a_distribution_where_that_is_set() {
 #[test]
 fn a_distribution_becomes_a_sketch_for_each_bucket() {
     let mut bench = Bench::new(Settings::default());
-    for (now_s, numbers) in [(1000, &[1.0, 2.0, 3.0, 4.0, 5.0][..]), (1019, &[0.0, -1.5, 1.5, 1e-10])] {
+    for (now_s, numbers) in
+        [(1000, &[1.0, 2.0, 3.0, 4.0, 5.0][..]), (1019, &[0.0, -1.5, 1.5, 1e-10])]
+    {
         bench.put(Kind::Distribution, "d", &["b", "a"], numbers, now_s);
     }
     let intake = bench.flush(1020, Keep);
@@ -103,7 +114,10 @@ fn a_distribution_becomes_a_sketch_for_each_bucket() {
     assert_eq!((first.ts, first.cnt, first.min, first.max), (1000, 5, 1.0, 5.0));
     assert_eq!((first.sum, first.avg), (15.0, 3.0));
     assert_eq!((&first.k[..], &first.n[..]), (&[1338, 1383, 1409, 1427, 1442][..], &[1; 5][..]));
-    assert_eq!((second.ts, &second.k[..], &second.n[..]), (1010, &[-1364, 0, 1364][..], &[1, 2, 1][..]));
+    assert_eq!(
+        (second.ts, &second.k[..], &second.n[..]),
+        (1010, &[-1364, 0, 1364][..], &[1, 2, 1][..])
+    );
     assert_eq!(intake.outputs[0].counts.points, 2);
 }
 
@@ -127,6 +141,15 @@ fn a_counter_that_stops_is_zero_for_five_minutes() {
 }
 
 #[test]
+fn a_zero_never_follows_a_value_of_the_same_bucket() {
+    let mut bench = Bench::new(Settings::default());
+    bench.put(Kind::Count, "c", &[], &[20.0], 1005);
+    assert_eq!(bench.flush(1006, Flush).points("c"), [(1000, 2.0)]);
+    assert_eq!(bench.flush(1010, Keep).points("c"), []);
+    assert_eq!(bench.flush(1020, Keep).points("c"), [(1010, 0.0)]);
+}
+
+#[test]
 fn a_counter_without_samples_in_a_bucket_of_others_is_zero_in_it() {
     let mut bench = Bench::new(Settings::default());
     bench.put(Kind::Count, "c", &[], &[20.0], 1005);
@@ -147,7 +170,10 @@ fn the_open_bucket_leaves_at_the_end_only() {
     assert_eq!(bench.flush(1013, Keep).points("g"), [(1000, 1.0)]);
     assert_eq!(bench.samples().held(), 2);
     let intake = bench.flush(1014, Flush);
-    assert_eq!((intake.points("g"), intake.sketches[0].dogsketches[0].ts), (vec![(1010, 2.0)], 1010));
+    assert_eq!(
+        (intake.points("g"), intake.sketches[0].dogsketches[0].ts),
+        (vec![(1010, 2.0)], 1010)
+    );
     assert_eq!(bench.samples().held(), 0);
     assert_eq!(bench.flush(1020, Keep).outputs, []);
 }
@@ -155,19 +181,39 @@ fn the_open_bucket_leaves_at_the_end_only() {
 #[test]
 fn a_value_with_a_time_of_its_own_is_sent_as_it_is() {
     let mut bench = Bench::new(Settings { tags: vec!["env:x".to_owned()], ..Settings::default() });
-    for (kind, rate) in [(Kind::Count, 0.5), (Kind::Gauge, 1.0), (Kind::Histogram, 1.0), (Kind::Distribution, 1.0)] {
-        let timed = Sample { kind, rate, timestamp_s: Some(1_700_000_003), tags: &["b", "a", "b"], ..sample("t", &[1.0]) };
+    for (kind, rate) in
+        [(Kind::Count, 0.5), (Kind::Gauge, 1.0), (Kind::Histogram, 1.0), (Kind::Distribution, 1.0)]
+    {
+        let timed = Sample {
+            kind,
+            rate,
+            timestamp_s: Some(1_700_000_003),
+            tags: &["b", "a", "b"],
+            ..sample("t", &[1.0])
+        };
         bench.aggregator.sample(&timed, 2_000_000_000);
     }
-    let set = Sample { kind: Kind::Set, values: Values::Member("x"), timestamp_s: Some(1), ..sample("t", &[]) };
+    let set = Sample {
+        kind: Kind::Set,
+        values: Values::Member("x"),
+        timestamp_s: Some(1),
+        ..sample("t", &[])
+    };
     bench.aggregator.sample(&set, 2_000_000_000);
     let intake = bench.flush(2_000_000_000, Keep);
-    let seen: Vec<_> = intake.series.iter().map(|series| (series.kind, series.interval, series.points[0].value)).collect();
+    let seen: Vec<_> = intake
+        .series
+        .iter()
+        .map(|series| (series.kind, series.interval, series.points[0].value))
+        .collect();
     assert_eq!(seen, [(2, 10, 0.1), (3, 0, 1.0)]);
     assert_eq!(intake.points("t"), [(1_700_000_003, 0.1), (1_700_000_003, 1.0)]);
     assert_eq!(intake.series[0].tags, ["a", "b", "env:x"]);
     let samples = bench.samples();
-    assert_eq!((samples.received, samples.aggregated, samples.rejected, samples.held()), (5, 2, 3, 0));
+    assert_eq!(
+        (samples.received, samples.aggregated, samples.rejected, samples.held()),
+        (5, 2, 3, 0)
+    );
 }
 
 #[test]
@@ -192,12 +238,18 @@ fn what_all_metrics_have_is_sent_with_each_but_bare_ones() {
 #[test]
 fn the_origin_is_said_in_the_words_of_the_intake() {
     let mut bench = Bench::new(Settings { category: 36, ..Settings::default() });
-    let origins = [(Origin::None, None), (Origin::Custom, Some(472)), (Origin::Enhanced, Some(473)), (Origin::Runtime, Some(474))];
+    let origins = [
+        (Origin::None, None),
+        (Origin::Custom, Some(472)),
+        (Origin::Enhanced, Some(473)),
+        (Origin::Runtime, Some(474)),
+    ];
     for (kind, of_sketch) in [(Kind::Gauge, false), (Kind::Distribution, true)] {
         for (origin, service) in origins {
             bench.aggregator.sample(&Sample { kind, origin, ..sample("o", &[1.0]) }, 1000);
             let intake = bench.flush(1000, Flush);
-            let metadata = if of_sketch { &intake.sketches[0].metadata } else { &intake.series[0].metadata };
+            let metadata =
+                if of_sketch { &intake.sketches[0].metadata } else { &intake.series[0].metadata };
             let origin = service.map(|service| DecodedOrigin { product: 1, category: 36, service });
             assert_eq!(*metadata, origin.map(|origin| Metadata { origin: Some(origin) }));
             // The next sample is of another origin, and so has to be of another context.
@@ -229,8 +281,7 @@ fn numbers_that_are_not_finite_are_rejected_and_leave_the_others_alone() {
     let names: Vec<&str> = intake.series.iter().map(|series| &*series.metric).collect();
     assert_eq!(names.iter().filter(|name| **name != "only").count(), 7, "{names:?}");
     assert_eq!((intake.sketches.len(), intake.sketches[0].dogsketches[0].cnt), (1, 1));
-    // A counter that is known, if only by a value that was rejected, is sent as 0.
-    assert_eq!(intake.points("only"), [(1000, 0.0)]);
+    assert_eq!(intake.points("only"), []);
     let samples = bench.samples();
     assert_eq!((samples.received, samples.rejected, samples.aggregated), (24, 20, 4));
 }
