@@ -22,6 +22,8 @@ mod receive;
 mod run;
 mod say;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

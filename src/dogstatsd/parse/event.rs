@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn lengths_are_bytes_and_texts_may_hold_anything() {
-        let (event, tags) = of("_e{3,7}:aé|b|c:#d|e|#t").unwrap();
-        assert_eq!((event.title, event.text, tags), ("aé", "b|c:#d|", Vec::<&str>::new()));
+        let (event, tags) = of("_e{3,7}:aé|b|c:#d||#t").unwrap();
+        assert_eq!((event.title, event.text, tags), ("aé", "b|c:#d|", vec!["t"]));
         let (event, _) = of("_e{1,0}:a|").unwrap();
         assert_eq!((event.title, event.text), ("a", ""));
         assert_eq!(of("_e{1,0}:a|rest|t:error").unwrap().0.alert, Alert::Error);

@@ -123,7 +123,7 @@ fn fields(rest: Option<&str>) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, prop, proptest};
+    use proptest::prelude::{Strategy, any, prop, proptest};
 
     use super::{Kind, Line, Lists, line};
 

@@ -91,7 +91,7 @@ mod tests {
     fn a_burst_is_read_at_once_and_what_is_too_long_is_cut_off() {
         let (client, server) = UnixDatagram::pair().unwrap();
         let mut burst = Burst::new(8);
-        let mut read = |burst: &mut Burst| {
+        let read = |burst: &mut Burst| {
             let mut packets = Vec::new();
             let count = burst.read(server.as_fd(), |packet, is_cut_off| {
                 packets.push((String::from_utf8_lossy(packet).into_owned(), is_cut_off));
