@@ -39,9 +39,35 @@ impl Counts {
         self.events += other.events;
     }
 
+    /// Each with its name, chunks left out: whose spans are there is not told beside the spans.
+    fn named(&self) -> [(u64, &'static str); 6] {
+        [
+            (self.spans, "span"),
+            (self.stats_groups, "stats group"),
+            (self.log_lines, "log line"),
+            (self.points, "metric point"),
+            (self.checks, "service check"),
+            (self.events, "event"),
+        ]
+    }
+
     /// Whether there is nothing of any kind.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl fmt::Display for Counts {
+    /// `1 span and 4 stats groups`, without those that are none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let some = self.named().into_iter().filter(|(count, _)| *count > 0);
+        let words: Vec<String> =
+            some.map(|(n, name)| format!("{n} {name}{}", if n == 1 { "" } else { "s" })).collect();
+        match words.split_last() {
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),
+            None => f.write_str("nothing"),
+        }
     }
 }
 
@@ -294,6 +320,20 @@ impl Ledger {
         self.each(counts, |flow| &flow.shed[reason as usize]);
     }
 
+    /// All that was not delivered for this reason.
+    pub fn shed_for(&self, reason: Shed) -> Counts {
+        let of = |flow: &Flow| flow.shed[reason as usize].load(Ordering::Relaxed);
+        Counts {
+            spans: of(&self.spans),
+            chunks: of(&self.chunks),
+            stats_groups: of(&self.stats_groups),
+            log_lines: of(&self.log_lines),
+            points: of(&self.points),
+            checks: of(&self.checks),
+            events: of(&self.events),
+        }
+    }
+
     /// The ledger of a further destination, named `host` in the line at the end: it counts the copies that go there, and this one does not.
     pub fn further(&self, host: &str) -> Arc<Self> {
         let ledger = Arc::new(Self::default());
@@ -383,6 +423,39 @@ mod tests {
         let spans = ledger.spans.read();
         assert_eq!((spans.held(), spans.shed_total()), (3, 3));
         assert_eq!(ledger.chunks.read().held(), 1);
+    }
+
+    #[test]
+    fn counts_are_said_in_words() {
+        let none = Counts::default();
+        for (counts, expect) in [
+            (none, "nothing"),
+            (Counts { spans: 1, chunks: 7, ..none }, "1 span"),
+            (Counts { spans: 3, stats_groups: 4, ..none }, "3 spans and 4 stats groups"),
+            (Counts { log_lines: 1, points: 2, ..none }, "1 log line and 2 metric points"),
+            (
+                Counts { points: 1, checks: 2, events: 3, ..none },
+                "1 metric point, 2 service checks and 3 events",
+            ),
+        ] {
+            assert_eq!(counts.to_string(), expect);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_item_is_told_at_the_end() {
+        let ledger = Ledger::default();
+        let all = Counts { log_lines: 5, points: 4, checks: 3, events: 2, ..Counts::default() };
+        ledger.received(all);
+        ledger.shed(Shed::QueueFull, Counts { log_lines: 1, ..Counts::default() });
+        ledger.sent(Counts { log_lines: 4, ..all });
+        assert_eq!(ledger.shed_for(Shed::QueueFull).log_lines, 1);
+        assert_eq!(ledger.losses().unwrap(), "log lines: 5 received, 4 sent, 1 lost (1 queue full)");
+        assert_eq!(
+            ledger.summary().unwrap(),
+            "log lines: 5 received, 4 sent, 1 lost (1 queue full); metric points: 4 received, 4 sent; \
+             service checks: 3 received, 3 sent; events: 2 received, 2 sent"
+        );
     }
 
     #[test]

@@ -188,7 +188,7 @@ async fn serve_otlp(
 /// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.
 fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
     if !settings.view {
-        if settings.relay.api_key.is_some() {
+        if settings.relay.traces.api_key.is_some() {
             return None;
         }
         if !log::is_terminal() {

@@ -39,14 +39,14 @@ fn shown(settings: &Settings) -> String {
         file.place.clear();
     }
     let relay = &settings.relay;
-    let key = relay.api_key.as_ref().map(|key| key.expose());
+    let key = relay.traces.api_key.as_ref().map(|key| key.expose());
     let proxies =
         [&relay.proxy_http, &relay.proxy_https].map(|url| url.as_ref().map(|url| url.expose()));
     let proxy = &settings.proxy;
     let upstreams = [&proxy.telemetry, &proxy.profiles, &proxy.evp, &proxy.lineage];
     let always = [&proxy.debugger_logs, &proxy.debugger, &proxy.symbols, &proxy.pipeline_stats];
     let upstreams = upstreams.into_iter().flatten().chain(always);
-    let further = upstreams.flat_map(|upstream| &upstream.destinations).chain(&relay.further);
+    let further = upstreams.flat_map(|upstream| &upstream.destinations).chain(&relay.traces.further);
     let keys: Vec<&str> = further.map(|to| to.api_key.expose()).collect();
     format!("{settings:?} {key:?} {proxies:?} {keys:?}")
 }
@@ -318,7 +318,7 @@ fn the_first_of_several_keys_counts() {
     let (settings, problems) = of(&[], file);
     assert!(problems.is_empty(), "{problems:?}");
     assert_eq!(settings.pipeline.env, "one");
-    assert_eq!(settings.relay.api_key.unwrap().expose(), "k1");
+    assert_eq!(settings.relay.traces.api_key.unwrap().expose(), "k1");
     assert_eq!(settings.pipeline.sampling.target_tps.to_string(), "1");
 }
 
@@ -463,7 +463,7 @@ fn no_file_stops_or_delays_anything() {
             }
             None => {
                 assert!(problems.is_empty(), "{problems:?}");
-                assert_eq!(settings.relay.trace_url, "https://trace.agent.datadoghq.eu");
+                assert_eq!(settings.relay.traces.url, "https://trace.agent.datadoghq.eu");
             }
         }
     }
@@ -476,7 +476,7 @@ fn no_printed_form_of_a_file_has_a_secret_in_it() {
     let mut env = Env::of(&[("DD_ENV", "x")]);
     env.file = Some(File::of(PATH, file).unwrap());
     let (settings, problems) = read(&env, Mode::Wrapper);
-    assert_eq!(settings.relay.api_key.as_ref().unwrap().expose(), "s3cr3t-value");
+    assert_eq!(settings.relay.traces.api_key.as_ref().unwrap().expose(), "s3cr3t-value");
     let all = format!("{settings:?} {settings:#?} {problems:?} {env:?}");
     assert!(!all.contains("s3cr3t"), "{all}");
     assert!(format!("{env:?}").contains(PATH) && Path::new(PATH).is_absolute());
@@ -497,6 +497,6 @@ proptest! {
         env.file = File::of(PATH, &under(key, &value)).ok();
         let (settings, _) = read(&env, Mode::Sidecar);
         prop_assert!(!settings.intake.hosts.is_empty() && !settings.pipeline.env.is_empty());
-        prop_assert!(settings.relay.trace_url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
+        prop_assert!(settings.relay.traces.url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
     }
 }

@@ -1,7 +1,7 @@
 //! Every setting, with its variables, its keys in `datadog.yaml` and what it means: the settings table of the README is made of this file and of
 //! those that it names.
 
-use super::{connecting, filtering, identity, obfuscation, otlp, proxy_keys};
+use super::{connecting, filtering, identity, obfuscation, otlp, proxy_keys, sending};
 
 /// A setting.
 #[derive(Debug)]
@@ -100,6 +100,8 @@ pub const ALL: &[Group] = &[
             &FEATURES,
         ],
     ),
+    ("Where metrics go", sending::METRICS),
+    ("Where logs go", sending::LOGS),
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
     proxy_keys::GROUP,
@@ -185,8 +187,8 @@ pub const QUEUE_BYTES: Key = Key {
     yaml: &["pillion.queue_bytes"],
     default: "32MiB",
     meaning: "Memory for what waits to be sent while the intake is slow or down, as bytes or with `KiB`, `MiB`, `GiB`; at least 4 MiB. When it is \
-              full the oldest goes, and is counted. Raise it to outlast longer outages. Additional intakes share it: each has an equal part, and \
-              at least 4 MiB.",
+              full the oldest goes, and is counted. Raise it to outlast longer outages. Traces, metrics and logs share it: where they need all of \
+              it, traces have half and the others a quarter each. Additional intakes share it, too, and make it at least 4 MiB for each.",
 };
 /// The time between flushes.
 pub const FLUSH_INTERVAL: Key = Key {

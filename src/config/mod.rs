@@ -19,6 +19,7 @@ mod problem;
 pub mod proxy_keys;
 mod read;
 mod read_proxy;
+pub mod sending;
 #[cfg(test)]
 mod readme;
 mod small;

@@ -186,8 +186,8 @@ pub(super) fn level(text: &str) -> Result<Level, Wrong> {
 /// The compression of trace payloads.
 pub(super) fn compression(text: &str) -> Result<Compression, Wrong> {
     Ok(match text.to_ascii_lowercase().as_str() {
-        "zstd" => Compression::Zstd,
-        "gzip" => Compression::Gzip,
+        "zstd" => Compression::Zstd(1),
+        "gzip" => Compression::Gzip(1),
         "none" => Compression::None,
         _ => return wrong("is not one of zstd, gzip, none"),
     })

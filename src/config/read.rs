@@ -15,7 +15,7 @@ use crate::limits::{BODY_BYTES_MAX, QUEUE_BYTES_DEFAULT, QUEUE_BYTES_MIN};
 use crate::log;
 use crate::pipeline::{self, Install};
 use crate::relay;
-use crate::relay::{Compression, Destination};
+use crate::relay::{Compression, Destination, Intake};
 use crate::secret::{ApiKey, Url};
 use crate::trace::normalise;
 use crate::trace::sample::{self, ProbabilisticSettings, RareSettings};
@@ -53,7 +53,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let relay = reader.relay(&site);
     let features = reader.take(&keys::FEATURES, Vec::new(), parse::list);
     let install = reader.install();
-    let pipeline = reader.pipeline(relay.api_key.is_some(), &features, install.as_ref());
+    let pipeline = reader.pipeline(relay.traces.api_key.is_some(), &features, install.as_ref());
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
     let settings = Settings {
@@ -111,6 +111,11 @@ impl Reader<'_> {
         })
     }
 
+    /// Notes what is wrong.
+    pub(super) fn say(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
     /// Once in the program, and not once for each type of value.
     #[inline(never)]
     fn complain(&mut self, key: &Key, place: Place<'_>, text: &str, wrong: &str) {
@@ -139,21 +144,31 @@ impl Reader<'_> {
         self.optional(&keys::SITE, parse::site).unwrap_or_else(|| keys::SITE.default.to_owned())
     }
 
+    fn traces_intake(&mut self, site: &str) -> Intake {
+        let api_key = self.api_key(&keys::API_KEY, "sending nothing");
+        let url =
+            self.url(&keys::TRACE_URL).unwrap_or_else(|| format!("https://trace.agent.{site}"));
+        let further = self.destinations(&keys::FURTHER, parse::base_url);
+        let compression =
+            self.take(&keys::COMPRESSION, Compression::default(), parse::compression);
+        Intake { further, compression, ..Intake::new(&url, api_key) }
+    }
+
     fn relay(&mut self, site: &str) -> relay::Settings {
         let no_proxy = self.take(&keys::NO_PROXY, Vec::new(), parse::list);
+        let traces = self.traces_intake(site);
+        let common_key = self.common_key(traces.api_key.as_ref());
         relay::Settings {
-            api_key: self.api_key(&keys::API_KEY, "sending nothing"),
-            trace_url: self
-                .url(&keys::TRACE_URL)
-                .unwrap_or_else(|| format!("https://trace.agent.{site}")),
-            further: self.destinations(&keys::FURTHER, parse::base_url),
+            traces,
+            metrics: self.metrics_intake(site, common_key.clone()),
+            logs: self.logs_intake(site, common_key),
+            off: self.kinds_off(),
             queue_bytes_max: self.take(&keys::QUEUE_BYTES, QUEUE_BYTES_DEFAULT, |text| {
                 match parse::bytes(text)? {
                     bytes if bytes >= QUEUE_BYTES_MIN => Ok(bytes),
                     _ => Err("is less than 4MiB".to_owned()),
                 }
             }),
-            compression: self.take(&keys::COMPRESSION, Compression::Zstd, parse::compression),
             proxy_http: self.way_out(&keys::PROXY_HTTP),
             proxy_https: self.way_out(&keys::PROXY_HTTPS),
             no_proxy,

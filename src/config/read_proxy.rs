@@ -38,17 +38,17 @@ impl Reader<'_> {
         install: Option<Install>,
     ) -> Settings {
         let common = Common {
-            api_key: relay.api_key.clone(),
+            api_key: relay.traces.api_key.clone(),
             body_bytes_max: intake.body_bytes_max,
             timeout: intake.receive_timeout,
         };
         let of_streams = |base: &str| format!("{base}/api/v0.1/pipeline_stats");
-        let further = relay.further.iter().map(|Destination { url, api_key }| Destination {
+        let further = relay.traces.further.iter().map(|Destination { url, api_key }| Destination {
             url: of_streams(url),
             api_key: api_key.clone(),
         });
         let streams =
-            with_further(main(&of_streams(&relay.trace_url), &common.api_key), further.collect());
+            with_further(main(&of_streams(&relay.traces.url), &common.api_key), further.collect());
         let flare = format!(
             "https://{}-flare.{site}/api/ui/support/serverless/flare",
             version::AGENT.replace('.', "-")

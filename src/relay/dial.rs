@@ -8,7 +8,7 @@ use reqwest::{Client, Url};
 use rustls::ClientConfig;
 
 use crate::relay::answer::scrubbed;
-use crate::relay::{Settings, client, proxy};
+use crate::relay::{Family, Settings, client, proxy};
 
 /// Makes HTTP clients by the settings for proxies, certificates and TLS.
 pub(crate) struct Dialer {
@@ -32,9 +32,13 @@ pub(crate) struct Dialed {
 impl Dialer {
     /// One that has read and built nothing yet.
     pub(crate) fn new(settings: Settings) -> Self {
-        let keys = settings.further.iter().map(|further| &further.api_key);
-        let keys = settings.api_key.iter().chain(keys);
+        let intakes = Family::ALL.map(|family| settings.intake(family));
+        let keys = intakes.iter().flat_map(|intake| {
+            intake.api_key.iter().chain(intake.copies().map(|copy| &copy.api_key))
+        });
         let mut secrets: Vec<String> = keys.map(|key| key.expose().to_owned()).collect();
+        secrets.sort_unstable();
+        secrets.dedup();
         for url in [&settings.proxy_http, &settings.proxy_https].into_iter().flatten() {
             let url = url.expose().split_once("://").map_or(url.expose(), |(_, rest)| rest);
             if let Some((userinfo, _)) = url.rsplit_once('@') {

@@ -1,5 +1,7 @@
 //! The kinds of payloads: what each one is, where it goes, and by which rules.
 
+use crate::ledger::Counts;
+
 /// Which endpoint of an intake a payload is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -28,6 +30,55 @@ pub enum Family {
     Metrics,
     /// Logs.
     Logs,
+}
+
+impl Family {
+    /// All families, in the order of their numbers (`as usize`).
+    pub(super) const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// How much of the queues' room is its part, beside the weights of others: an app that writes a lot of logs must not cost its traces.
+    pub(super) fn weight(self) -> usize {
+        match self {
+            Self::Traces => 2,
+            Self::Metrics | Self::Logs => 1,
+        }
+    }
+
+    /// What of `counts` is of this family.
+    pub(super) fn of(self, counts: Counts) -> Counts {
+        let Counts { spans, chunks, stats_groups, log_lines, points, checks, events } = counts;
+        match self {
+            Self::Traces => Counts { spans, chunks, stats_groups, ..Counts::default() },
+            Self::Metrics => Counts { points, checks, events, ..Counts::default() },
+            Self::Logs => Counts { log_lines, ..Counts::default() },
+        }
+    }
+
+    /// The settings that say where its intake is.
+    pub(super) fn place(self) -> &'static str {
+        match self {
+            Self::Traces => "DD_APM_DD_URL and DD_SITE",
+            Self::Metrics => "DD_DD_URL and DD_SITE",
+            Self::Logs => "DD_LOGS_CONFIG_LOGS_DD_URL and DD_SITE",
+        }
+    }
+
+    /// Those that say with which key, and for which site.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Traces | Self::Metrics => "DD_API_KEY and DD_SITE",
+            Self::Logs => "DD_API_KEY, DD_LOGS_CONFIG_API_KEY and DD_SITE",
+        }
+    }
+
+    /// The setting of its further destinations.
+    pub(super) fn further(self) -> &'static str {
+        match self {
+            Self::Traces => "DD_APM_ADDITIONAL_ENDPOINTS",
+            Self::Metrics => "DD_ADDITIONAL_ENDPOINTS",
+            Self::Logs => "DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS",
+        }
+    }
 }
 
 /// How a body may be cut between its parts.
@@ -107,7 +158,7 @@ impl Kind {
                 content_type: JSON,
                 cut: Cut::Members,
                 compressed_max: usize::MAX,
-                raw_max: usize::MAX,
+                raw_max: 5_242_880,
             },
             Traits {
                 path: "/api/v2/series",
