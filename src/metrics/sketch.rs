@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn the_constants_follow_from_the_relative_error() {
-        let eps = 1.0 / 128.0;
-        assert_eq!(GAMMA_LN, (2.0 * eps as f64).ln_1p());
+        let eps: f64 = 1.0 / 128.0;
+        assert_eq!(GAMMA_LN, (2.0 * eps).ln_1p());
         let lowest = (1e-9_f64.ln() / GAMMA_LN).floor();
         assert_eq!(BIAS, 1.0 - lowest);
         assert!((NORM_MIN / (lowest * GAMMA_LN).exp() - 1.0).abs() < 1e-12);
