@@ -328,6 +328,7 @@ impl Ledger {
             chunks: of(&self.chunks),
             stats_groups: of(&self.stats_groups),
             log_lines: of(&self.log_lines),
+            samples: of(&self.samples),
             points: of(&self.points),
             checks: of(&self.checks),
             events: of(&self.events),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, SpawnError};
-use crate::{cli, config, init, intake, log, otlp};
+use crate::{cli, config, dogstatsd, init, intake, log, otlp};
 
 use telemetry::{Plan, Telemetry};
 
@@ -63,9 +63,11 @@ fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     let (listeners, mut complaints) = intake::bind(&settings.intake);
     let (otlp_listeners, more) = otlp::bind(&settings.otlp);
     complaints.extend(more);
+    let (dogstatsd_listeners, more) = dogstatsd::bind(&settings.dogstatsd);
+    complaints.extend(more);
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };
-    (Plan { settings, problems, listeners, otlp_listeners, complaints }, stop_timeout)
+    (Plan { settings, problems, listeners, otlp_listeners, dogstatsd_listeners, complaints }, stop_timeout)
 }
 
 /// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a

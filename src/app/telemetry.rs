@@ -16,8 +16,9 @@ use crate::intake::Listeners;
 use crate::ledger::Ledger;
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
 use crate::proxy::Proxy;
-use crate::relay::Relay;
-use crate::{intake, log, otlp, view};
+use crate::metrics::{Aggregator, BodyKind, Output};
+use crate::relay::{Kind, Part, Payload, Relay};
+use crate::{dogstatsd, intake, log, otlp, view};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(super) struct Plan {
     pub(super) problems: Vec<Problem>,
     pub(super) listeners: Listeners,
     pub(super) otlp_listeners: otlp::Listeners,
+    pub(super) dogstatsd_listeners: dogstatsd::Listeners,
     pub(super) complaints: Vec<String>,
 }
 
@@ -106,7 +108,7 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { mut settings, problems, listeners, otlp_listeners, complaints } = plan;
+    let Plan { mut settings, problems, listeners, otlp_listeners, dogstatsd_listeners, complaints } = plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
@@ -148,7 +150,10 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
-    local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
+    let metrics = metrics(&settings, dogstatsd_listeners, &relay, ledger);
+    let hurried = (Rc::clone(&pipeline), relay.clone(), metrics.clone());
+    local.spawn_local(tick(hurried, Arc::clone(&inner.hurry)));
+    local.spawn_local(stop_metrics_in_time(metrics.clone(), inner.stopping.clone()));
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
         settings.otlp,
@@ -165,6 +170,10 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
+    if let Some(metrics) = &metrics {
+        metrics.begin_stop(until);
+        metrics.wait(until);
+    }
     // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
     let flush = relay.begin_flush();
     if let Some(viewer) = viewer {
@@ -173,6 +182,52 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     local.block_on(&runtime, rest.finish(until));
     flush.wait(until);
     Ok(())
+}
+
+/// Starts DogStatsD, where it is wanted. Where there is no thread for it, the rest runs on.
+fn metrics(
+    settings: &Settings,
+    listeners: dogstatsd::Listeners,
+    relay: &Relay,
+    ledger: &Arc<Ledger>,
+) -> Option<dogstatsd::Metrics> {
+    if listeners.is_empty() {
+        return None;
+    }
+    let relay = relay.clone();
+    let outlet: dogstatsd::Outlet = Box::new(move |output| relay.push(payload(output)));
+    let aggregator = Aggregator::new(settings.metrics.clone());
+    let own = settings.dogstatsd.clone();
+    let started = dogstatsd::Metrics::start(listeners, own, aggregator, Arc::clone(ledger), outlet);
+    if let Err(error) = &started {
+        tracing::error!("No thread for metrics ({error}): they are not taken.");
+    }
+    started.ok()
+}
+
+/// What the aggregator hands out, for the relay.
+fn payload(output: Output) -> Payload {
+    let Output { kind, body, counts, parts } = output;
+    let kind = match kind {
+        BodyKind::Series => Kind::Series,
+        BodyKind::Sketches => Kind::Sketches,
+        BodyKind::Checks => Kind::Checks,
+        BodyKind::Events => Kind::Events,
+    };
+    let parts = parts.into_iter().map(|part| Part { bytes: part.bytes, counts: part.counts });
+    Payload { kind, body, counts, languages: String::new(), parts: parts.collect() }
+}
+
+/// At the end, metrics wait for what tracers still send, some of which are metrics; but no longer than half of the time, of which their sending
+/// takes some, too.
+async fn stop_metrics_in_time(
+    metrics: Option<dogstatsd::Metrics>,
+    mut stopping: watch::Receiver<Option<Instant>>,
+) {
+    let Some(metrics) = metrics else { return };
+    let Ok(Some(until)) = stopping.wait_for(Option::is_some).await.map(|until| *until) else { return };
+    tokio::time::sleep(until.saturating_duration_since(Instant::now()) / 2).await;
+    metrics.begin_stop(until);
 }
 
 async fn serve_otlp(
@@ -205,10 +260,16 @@ fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
 }
 
 /// Asks the pipeline for what is due, and for everything when there is a hurry.
-async fn tick(pipeline: Rc<RefCell<Pipeline>>, relay: Relay, hurry: Arc<Notify>) {
+async fn tick(
+    (pipeline, relay, metrics): (Rc<RefCell<Pipeline>>, Relay, Option<dogstatsd::Metrics>),
+    hurry: Arc<Notify>,
+) {
     loop {
         if tokio::time::timeout(TICK, hurry.notified()).await.is_ok() {
             pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Keep);
+            if let Some(metrics) = &metrics {
+                metrics.hurry();
+            }
             relay.hurry();
         } else {
             pipeline.borrow_mut().tick(now_ns());

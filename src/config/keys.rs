@@ -1,7 +1,7 @@
 //! Every setting, with its variables, its keys in `datadog.yaml` and what it means: the settings table of the README is made of this file and of
 //! those that it names.
 
-use super::{connecting, filtering, identity, obfuscation, otlp, proxy_keys, sending};
+use super::{connecting, dogstatsd, filtering, identity, obfuscation, otlp, proxy_keys, sending};
 
 /// A setting.
 #[derive(Debug)]
@@ -105,6 +105,7 @@ pub const ALL: &[Group] = &[
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
     proxy_keys::GROUP,
+    dogstatsd::GROUP,
     ("The wrapper itself", &[&CONF_PATH, &VIEW, &STOP_TIMEOUT, &LOG_LEVEL, &NO_COLOUR, &TERMINAL]),
 ];
 

@@ -56,8 +56,11 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let pipeline = reader.pipeline(relay.traces.api_key.is_some(), &features, install.as_ref());
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
+    let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
     let settings = Settings {
-        proxy: reader.proxy(&site, &relay, &pipeline, &intake, install),
+        dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
+        metrics: reader.metrics(&pipeline),
+        proxy,
         otlp: reader.otlp(enabled, &intake, &features, &pipeline),
         intake,
         pipeline,
@@ -136,7 +139,7 @@ impl Reader<'_> {
         self.env.text(key).map(|(_, text)| text.into_owned())
     }
 
-    fn path(&self, key: &Key) -> Option<PathBuf> {
+    pub(super) fn path(&self, key: &Key) -> Option<PathBuf> {
         self.env.path(key)
     }
 

@@ -11,7 +11,7 @@ use crate::ledger::{Counts, Ledger, Shed};
 use crate::relay::answer::Outcome;
 use crate::relay::held::{Held, Item, Next, Number};
 use crate::relay::input::Input;
-use crate::relay::kind::{Family, Kind};
+use crate::relay::kind::Family;
 use crate::relay::room::{Room, Share, Taken};
 use crate::relay::say::{Condition, Said};
 
