@@ -335,9 +335,10 @@ mod tests {
             for file in fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()) {
                 if file.extension().is_some_and(|extension| extension == "dgram") {
                     door.packet(&fs::read(&file).unwrap(), Manner::WHOLE);
-                    // Node's client writes a message with a line feed as it is: the agent takes what follows for a line, too.
+                    // What the agent rejects, too: a message with a line feed that Node's client writes as it is, and a name with a colon.
+                    let known = ["\"again\": there is no type", "\"shop.odd name/with:colon:1|g"];
                     let complaint = door.inlet.complaint(u64::MAX / 2);
-                    let complaint = complaint.filter(|line| !line.contains("\"again\": there is no type"));
+                    let complaint = complaint.filter(|line| !known.iter().any(|known| line.contains(known)));
                     assert_eq!(complaint, None, "{}", file.display());
                 }
             }

@@ -58,6 +58,8 @@ fn without_variables_there_are_the_defaults() {
         stop_timeout,
         view,
         otlp: _,
+        dogstatsd: _,
+        metrics: _,
     } = settings;
     assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
     assert_eq!(
