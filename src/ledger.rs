@@ -451,7 +451,10 @@ mod tests {
         ledger.shed(Shed::QueueFull, Counts { log_lines: 1, ..Counts::default() });
         ledger.sent(Counts { log_lines: 4, ..all });
         assert_eq!(ledger.shed_for(Shed::QueueFull).log_lines, 1);
-        assert_eq!(ledger.losses().unwrap(), "log lines: 5 received, 4 sent, 1 lost (1 queue full)");
+        assert_eq!(
+            ledger.losses().unwrap(),
+            "log lines: 5 received, 4 sent, 1 lost (1 queue full)"
+        );
         assert_eq!(
             ledger.summary().unwrap(),
             "log lines: 5 received, 4 sent, 1 lost (1 queue full); metric points: 4 received, 4 sent; \

@@ -39,14 +39,17 @@ fn shown(settings: &Settings) -> String {
         file.place.clear();
     }
     let relay = &settings.relay;
-    let key = relay.traces.api_key.as_ref().map(|key| key.expose());
+    let intakes = [&relay.traces, &relay.metrics, &relay.logs];
+    let key = intakes.map(|intake| intake.api_key.as_ref().map(|key| key.expose()));
+    let copies =
+        intakes.into_iter().flat_map(|intake| intake.further.iter().chain(&intake.best_effort));
     let proxies =
         [&relay.proxy_http, &relay.proxy_https].map(|url| url.as_ref().map(|url| url.expose()));
     let proxy = &settings.proxy;
     let upstreams = [&proxy.telemetry, &proxy.profiles, &proxy.evp, &proxy.lineage];
     let always = [&proxy.debugger_logs, &proxy.debugger, &proxy.symbols, &proxy.pipeline_stats];
     let upstreams = upstreams.into_iter().flatten().chain(always);
-    let further = upstreams.flat_map(|upstream| &upstream.destinations).chain(&relay.traces.further);
+    let further = upstreams.flat_map(|upstream| &upstream.destinations).chain(copies);
     let keys: Vec<&str> = further.map(|to| to.api_key.expose()).collect();
     format!("{settings:?} {key:?} {proxies:?} {keys:?}")
 }
@@ -254,6 +257,33 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
     ("log_level", "debug", "DEBUG", "info"),
+    ("dd_url", "http://a:1", "http://a:1", "b"),
+    (
+        "additional_endpoints",
+        r#"{"http://a:1":["k1","k2"]}"#,
+        "{'http://a:1': [k1, k2]}",
+        "{'http://a:1': [k1]}",
+    ),
+    ("serializer_compressor_kind", "zlib", "zlib", "gzip"),
+    ("serializer_zstd_compressor_level", "3", "3", "4"),
+    ("enable_payloads.series", "false", "false", "true"),
+    ("enable_payloads.sketches", "false", "false", "true"),
+    ("enable_payloads.service_checks", "false", "false", "true"),
+    ("enable_payloads.events", "false", "false", "true"),
+    ("logs_config.logs_dd_url", "http://a:1", "http://a:1", "b:2"),
+    ("logs_config.dd_url", "a", "a", "b"),
+    ("logs_config.logs_no_ssl", "true", "true", "false"),
+    ("logs_config.api_key", "k1", "k1", "k2"),
+    (
+        "logs_config.additional_endpoints",
+        r#"[{"api_key":"k1","Host":"a","Port":1},{"api_key":"k2","Host":"b","is_reliable":false}]"#,
+        "\n    - {api_key: k1, Host: a, Port: 1}\n    - {api_key: k2, host: b, is_reliable: false}",
+        "[{api_key: k1, Host: a, Port: 1}, {api_key: k2, Host: b}]",
+    ),
+    ("logs_config.use_compression", "false", "false", "true"),
+    ("logs_config.compression_kind", "gzip", "gzip", "zstd"),
+    ("logs_config.compression_level", "9", "9", "1"),
+    ("logs_config.zstd_compression_level", "3", "3", "4"),
 ];
 
 /// A key whose value changes nothing.
@@ -267,7 +297,12 @@ const BASE: &[(&str, &str)] = &[
     ("DD_APM_NET_RECEIVER_FD", "7"),
     ("DD_API_KEY", "base"),
     ("DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT", "localhost:4317"),
+    ("DD_LOGS_CONFIG_DD_URL", "logs.test"),
 ];
+
+/// A key that has an effect only beside this variable, which takes the effect of others away.
+const BESIDE: (&str, (&str, &str)) =
+    ("logs_config.compression_level", ("DD_LOGS_CONFIG_COMPRESSION_KIND", "gzip"));
 
 fn all_keys() -> impl Iterator<Item = &'static Key> {
     keys::ALL.iter().flat_map(|(_, keys)| keys.iter().copied())
@@ -283,8 +318,9 @@ fn every_key_counts_in_the_file_as_in_its_variable_and_the_variable_first() {
     }
     for &(yaml, text, same, other) in VALUES {
         let key = all_keys().find(|key| key.yaml.contains(&yaml)).expect(yaml);
-        let base: Vec<_> =
-            BASE.iter().filter(|(name, _)| !key.names.contains(name)).copied().collect();
+        let beside = (yaml == BESIDE.0).then_some(BESIDE.1);
+        let base = BASE.iter().copied().chain(beside);
+        let base: Vec<_> = base.filter(|(name, _)| !key.names.contains(name)).collect();
         let set = |pairs: &[(&str, &str)], file: &str| {
             let (settings, problems) = of(&[&base, pairs].concat(), file);
             assert!(problems.is_empty(), "{yaml}: {problems:?}");

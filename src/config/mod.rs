@@ -20,9 +20,9 @@ mod problem;
 pub mod proxy_keys;
 mod read;
 mod read_proxy;
-pub mod sending;
 #[cfg(test)]
 mod readme;
+pub mod sending;
 mod small;
 #[cfg(test)]
 mod tests;

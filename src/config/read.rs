@@ -152,8 +152,7 @@ impl Reader<'_> {
         let url =
             self.url(&keys::TRACE_URL).unwrap_or_else(|| format!("https://trace.agent.{site}"));
         let further = self.destinations(&keys::FURTHER, parse::base_url);
-        let compression =
-            self.take(&keys::COMPRESSION, Compression::default(), parse::compression);
+        let compression = self.take(&keys::COMPRESSION, Compression::default(), parse::compression);
         Intake { further, compression, ..Intake::new(&url, api_key) }
     }
 

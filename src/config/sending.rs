@@ -10,7 +10,8 @@ use crate::relay::{Compression, Destination, Intake, Kind};
 use crate::secret::{ApiKey, Url};
 
 /// The key of all but traces: a file may have another one for those.
-const COMMON_KEY: Key = Key { names: API_KEY.names, yaml: &["api_key"], default: "", meaning: "" };
+const COMMON_KEY: &Key =
+    &Key { names: API_KEY.names, yaml: &["api_key"], default: "", meaning: "" };
 
 /// The metric intake.
 pub const METRICS_URL: Key = Key {
@@ -166,13 +167,16 @@ const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 1;
 
 impl Reader<'_> {
-    /// The key of metrics and logs, where `of_traces` is that of traces. What is wrong with the same value is said once.
+    /// The key of metrics and logs: the one of traces, `of_traces`, unless the file has another one for all else. What is wrong with the same
+    /// value is said once.
     pub(super) fn common_key(&mut self, of_traces: Option<&ApiKey>) -> Option<ApiKey> {
         let place = |key| self.env.given(key).map(|(place, _)| place);
-        if place(&COMMON_KEY) == place(&API_KEY) {
-            return of_traces.cloned();
+        match place(COMMON_KEY) {
+            Some(common) if Some(common) != place(&API_KEY) => {
+                self.api_key(COMMON_KEY, "sending no metrics and logs")
+            }
+            _ => of_traces.cloned(),
         }
-        self.api_key(&COMMON_KEY, "sending no metrics and logs")
     }
 
     /// Where metrics go.

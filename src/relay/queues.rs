@@ -28,11 +28,16 @@ impl Queues {
         }
         let family = payload.kind.family();
         let input = Arc::new(Input::new(payload));
+        let mut of_family = self.all.iter().filter(|queue| queue.family == family);
+        let Some(main) = of_family.next() else { return };
+        of_family.for_each(|copy| self.push_to(copy, Arc::clone(&input)));
         // The main one comes last: where none of them takes the payload, its body can be used again.
-        for queue in self.all.iter().rev().filter(|queue| queue.family == family) {
-            let taken = if queue.is_shut() { None } else { self.take(input.bytes) };
-            queue.push(Arc::clone(&input), taken);
-        }
+        self.push_to(main, input);
+    }
+
+    fn push_to(&self, queue: &Queue, input: Arc<Input>) {
+        let taken = if queue.is_shut() { None } else { self.take(input.bytes) };
+        queue.push(input, taken);
     }
 
     /// Takes room for so many bytes. Where it is taken up, the fullest queue lets go of its oldest payload, again and again. A queue is as full

@@ -86,7 +86,10 @@ fn without_variables_there_are_the_defaults() {
         (None, None, None, None)
     );
     assert!(relay.no_proxy.is_empty() && !relay.skip_tls_check);
-    assert_eq!((relay.queue_bytes_max, relay.traces.compression), (33_554_432, Compression::Zstd(1)));
+    assert_eq!(
+        (relay.queue_bytes_max, relay.traces.compression),
+        (33_554_432, Compression::Zstd(1))
+    );
     assert_eq!((log.level, log.colour, view), (Level::Warn, true, false));
     assert_eq!(stop_timeout, Duration::from_millis(9500));
 }

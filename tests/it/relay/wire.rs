@@ -45,19 +45,15 @@ fn traces_have_the_headers_of_the_agent() {
 
 #[test]
 fn stats_go_as_gzip_msgpack_whatever_is_set_for_traces() {
-    for compression in [
-        Compression::Zstd(1),
-        Compression::Gzip(1),
-        Compression::Deflate(6),
-        Compression::None,
-    ] {
+    for compression in
+        [Compression::Zstd(1), Compression::Gzip(1), Compression::Deflate(6), Compression::None]
+    {
         let intake = Recorder::http();
-        let fixture =
-            Fixture::start({
-                let mut settings = settings(&intake.url());
-                settings.traces.compression = compression;
-                settings
-            });
+        let fixture = Fixture::start({
+            let mut settings = settings(&intake.url());
+            settings.traces.compression = compression;
+            settings
+        });
         let counts = Counts { stats_groups: 4, ..Counts::default() };
         let body = b"\x81\xa1a\xa1b".to_vec();
         fixture.push(Payload {
@@ -144,12 +140,11 @@ fn at_most_five_requests_are_under_way() {
 fn without_a_key_nothing_is_sent_and_all_is_counted() {
     for key in [None, ApiKey::new("5ec2e7\na")] {
         let intake = Recorder::http();
-        let fixture =
-            Fixture::start({
-                let mut settings = settings(&intake.url());
-                settings.traces.api_key = key;
-                settings
-            });
+        let fixture = Fixture::start({
+            let mut settings = settings(&intake.url());
+            settings.traces.api_key = key;
+            settings
+        });
         for number in 0..10 {
             fixture.push_number(number);
         }
