@@ -126,7 +126,7 @@ pub const FILTERLIST_PREFIX: Key = Key {
     names: &["DD_METRIC_FILTERLIST_MATCH_PREFIX"],
     yaml: &["metric_filterlist_match_prefix"],
     default: "false",
-    meaning: "Those are what names begin with.",
+    meaning: "`true`: the names of the list that counts are what names of metrics begin with.",
 };
 /// The older list.
 pub const BLOCKLIST: Key = Key {
@@ -140,7 +140,7 @@ pub const BLOCKLIST_PREFIX: Key = Key {
     names: &["DD_STATSD_METRIC_BLOCKLIST_MATCH_PREFIX"],
     yaml: &["statsd_metric_blocklist_match_prefix"],
     default: "false",
-    meaning: "The same for that.",
+    meaning: "The same, where the older list counts.",
 };
 /// The mapper.
 pub const PROFILES: Key = Key {
@@ -252,7 +252,7 @@ impl Reader<'_> {
             has_timestamps: self.take(&TIMESTAMPS, true, parse::boolean),
             namespace: self.text(&NAMESPACE).unwrap_or_default(),
             without_namespace: if without.is_empty() { default.without_namespace } else { without },
-            is_blocked_by_prefix: if newer.is_empty() { older_by_prefix } else { newer_by_prefix },
+            is_blocked_by_prefix: newer_by_prefix || newer.is_empty() && older_by_prefix,
             blocked: if newer.is_empty() { older } else { newer },
             mapper_profiles: self.take(&PROFILES, Vec::new(), profiles),
             mapper_cached_max: self.take(&MAPPER_CACHE, DOGSTATSD_MAPPED_NAMES_MAX, |text| {
