@@ -94,13 +94,15 @@ pub enum Shed {
     ContextsFull,
     /// The values of metrics that wait to be sent take too many bytes.
     MetricBytesFull,
+    /// The kernel's buffer of a socket was full.
+    SocketFull,
     /// A fault of our own: a panic that was caught.
     Fault,
 }
 
 impl Shed {
     /// All reasons, in the order of the exit line.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::QueueFull,
         Self::TooLarge,
         Self::Refused,
@@ -111,6 +113,7 @@ impl Shed {
         Self::Unanswered,
         Self::ContextsFull,
         Self::MetricBytesFull,
+        Self::SocketFull,
         Self::Fault,
     ];
 
@@ -127,6 +130,7 @@ impl Shed {
             Self::Unanswered => "no answer from the intake",
             Self::ContextsFull => "too many different metrics and tags",
             Self::MetricBytesFull => "too many bytes of metrics",
+            Self::SocketFull => "no room in a socket's buffer",
             Self::Fault => "internal fault",
         }
     }
@@ -324,10 +328,10 @@ impl Ledger {
             chunks: of(&self.chunks),
             stats_groups: of(&self.stats_groups),
             log_lines: of(&self.log_lines),
+            samples: of(&self.samples),
             points: of(&self.points),
             checks: of(&self.checks),
             events: of(&self.events),
-            samples: of(&self.samples),
         }
     }
 

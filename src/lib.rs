@@ -4,6 +4,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod dogstatsd;
 pub mod init;
 pub mod intake;
 pub mod ledger;

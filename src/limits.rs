@@ -120,6 +120,19 @@ pub const MESSAGES_PER_BODY_MAX: usize = 100;
 /// Bytes of events and service checks that wait for the next flush, which is a second away.
 pub const MESSAGES_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Bytes of a DogStatsD datagram or frame, whatever the settings say: what a UDP datagram may have.
+pub const DOGSTATSD_PACKET_BYTES_MAX: usize = 65_536;
+
+/// Bytes that are asked of the kernel as the buffer of a UDP socket. Each datagram counts with its overhead (some 800 bytes for a short one),
+/// so this is a hundredth of a second of a flood.
+pub const DOGSTATSD_RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Connections to the DogStatsD stream socket at once; further ones wait. Each holds less than a frame.
+pub const DOGSTATSD_STREAMS_MAX: usize = 256;
+
+/// Names of metrics whose mapping is kept (the agent's figure), each of 512 bytes at most.
+pub const DOGSTATSD_MAPPED_NAMES_MAX: usize = 1000;
+
 const _: () = assert!(SERIES_BODY_BYTES_MAX < 5_242_880 && SERIES_BODY_BYTES_MAX < QUEUE_BYTES_MIN);
 const _: () =
     assert!(SKETCHES_BODY_BYTES_MAX < QUEUE_BYTES_MIN && MESSAGES_BODY_BYTES_MAX < QUEUE_BYTES_MIN);

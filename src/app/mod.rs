@@ -3,6 +3,7 @@
 //! Start: settings, listeners, the app, and only then telemetry, on threads of its own. Stop: the app has ended and its exit code is in hand;
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
+mod metrics;
 mod output;
 mod pulse;
 mod telemetry;
@@ -14,7 +15,7 @@ use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, SpawnError};
 use crate::platform::health;
-use crate::{cli, config, init, intake, log, otlp};
+use crate::{cli, config, dogstatsd, init, intake, log, otlp};
 
 use telemetry::{Plan, Telemetry};
 
@@ -70,6 +71,8 @@ fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     let (listeners, mut complaints) = intake::bind(&settings.intake);
     let (otlp_listeners, more) = otlp::bind(&settings.otlp);
     complaints.extend(more);
+    let (dogstatsd_listeners, more) = dogstatsd::bind(&settings.dogstatsd);
+    complaints.extend(more);
     let probes = match settings.health_port {
         0 => None,
         port => health::bind(port)
@@ -82,10 +85,17 @@ fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     };
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };
-    (
-        Plan { settings, problems, listeners, otlp_listeners, probes, complaints, ring: None },
-        stop_timeout,
-    )
+    let plan = Plan {
+        settings,
+        problems,
+        listeners,
+        otlp_listeners,
+        dogstatsd_listeners,
+        probes,
+        complaints,
+        ring: None,
+    };
+    (plan, stop_timeout)
 }
 
 /// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a

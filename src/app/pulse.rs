@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::dogstatsd::Metrics;
 use crate::pipeline::{OpenBuckets, Pipeline};
 use crate::relay::{Jump, Relay};
 
@@ -31,6 +32,7 @@ const LATE_MIN: Duration = Duration::from_millis(1500);
 /// What the pulse drives.
 pub(super) struct Pulse {
     pipeline: Rc<RefCell<Pipeline>>,
+    metrics: Option<Metrics>,
     relay: Relay,
     hurry: Arc<Notify>,
     jump: Jump,
@@ -38,9 +40,14 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(pipeline: Rc<RefCell<Pipeline>>, relay: Relay, hurry: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        pipeline: Rc<RefCell<Pipeline>>,
+        metrics: Option<Metrics>,
+        relay: Relay,
+        hurry: Arc<Notify>,
+    ) -> Self {
         let jump = Jump::new(Box::new(SystemTime::now));
-        Self { pipeline, relay, hurry, jump, hasty_until: None }
+        Self { pipeline, metrics, relay, hurry, jump, hasty_until: None }
     }
 
     /// Beats for as long as it is polled.
@@ -54,7 +61,7 @@ impl Pulse {
             if self.jump.has_happened() || is_late {
                 self.wake();
             } else if is_hurried || self.hasty_until.is_some() {
-                self.pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Keep);
+                self.flush();
                 self.relay.hurry();
             } else {
                 self.pipeline.borrow_mut().tick(now_ns());
@@ -66,8 +73,16 @@ impl Pulse {
     fn wake(&mut self) {
         tracing::debug!("The process was frozen: what is held is sent now.");
         self.hasty_until = Some(Instant::now() + HASTE);
-        self.pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Keep);
+        self.flush();
         self.relay.thaw();
+    }
+
+    /// What is complete leaves.
+    fn flush(&self) {
+        self.pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Keep);
+        if let Some(metrics) = &self.metrics {
+            metrics.hurry();
+        }
     }
 }
 

@@ -22,8 +22,9 @@ use crate::platform::{Platform, Source, Tags, health};
 use crate::proxy::Proxy;
 use crate::relay::Relay;
 use crate::ring::Ring;
-use crate::{intake, log, otlp, view};
+use crate::{dogstatsd, intake, log, otlp, view};
 
+use super::metrics;
 use super::output::Logs;
 
 /// What the data plane is started with.
@@ -33,6 +34,7 @@ pub(super) struct Plan {
     pub(super) problems: Vec<Problem>,
     pub(super) listeners: Listeners,
     pub(super) otlp_listeners: otlp::Listeners,
+    pub(super) dogstatsd_listeners: dogstatsd::Listeners,
     /// Where the platform's probes come in.
     pub(super) probes: Option<TcpListener>,
     pub(super) complaints: Vec<String>,
@@ -124,7 +126,16 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { mut settings, problems, listeners, otlp_listeners, probes, complaints, ring } = plan;
+    let Plan {
+        mut settings,
+        problems,
+        listeners,
+        otlp_listeners,
+        dogstatsd_listeners,
+        probes,
+        complaints,
+        ring,
+    } = plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
@@ -159,9 +170,11 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         inner.stopping.clone(),
     );
     let logs = ring.map(|ring| Logs::start(&settings.logs, ring, &relay, ledger, &local));
-    local.spawn_local(
-        Pulse::new(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)).run(),
-    );
+    let metrics = metrics::start(&settings, dogstatsd_listeners, &relay, ledger);
+    let hurry = Arc::clone(&inner.hurry);
+    local
+        .spawn_local(Pulse::new(Rc::clone(&pipeline), metrics.clone(), relay.clone(), hurry).run());
+    local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
     start_platform(&local, &settings.platform, &pipeline, probes);
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
@@ -181,6 +194,10 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
     if let Some(logs) = logs {
         logs.finish();
+    }
+    if let Some(metrics) = &metrics {
+        metrics.begin_stop(until);
+        metrics.wait(until);
     }
     // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
     let flush = relay.begin_flush();

@@ -2,8 +2,8 @@
 //! those that it names.
 
 use super::{
-    connecting, filtering, identity, logs, multi_line, obfuscation, otlp, platform, proxy_keys,
-    sending,
+    connecting, dogstatsd, filtering, identity, logs, multi_line, obfuscation, otlp, platform,
+    proxy_keys, sending,
 };
 
 /// A setting.
@@ -110,6 +110,7 @@ pub const ALL: &[Group] = &[
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
     proxy_keys::GROUP,
+    dogstatsd::GROUP,
     (
         "The wrapper itself",
         &[

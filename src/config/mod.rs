@@ -5,6 +5,7 @@
 //! The file is read by `small`, found by `file`, and turned by `yaml` into the JSON values that variables hold as text.
 
 pub mod connecting;
+pub mod dogstatsd;
 mod env;
 mod file;
 #[cfg(test)]
@@ -61,6 +62,10 @@ pub struct Settings {
     pub intake: intake::Settings,
     /// Where and how OTLP comes in.
     pub otlp: crate::otlp::Settings,
+    /// Where and how metrics come in.
+    pub dogstatsd: crate::dogstatsd::Settings,
+    /// What is made of them.
+    pub metrics: crate::metrics::Settings,
     /// What is done to traces.
     pub pipeline: pipeline::Settings,
     /// Where they go.

@@ -56,8 +56,11 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     of_platform::apply(&platform, &mut pipeline);
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
+    let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
     let mut settings = Settings {
-        proxy: reader.proxy(&site, &relay, &pipeline, &intake, install),
+        dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
+        metrics: reader.metrics(&pipeline),
+        proxy,
         otlp: reader.otlp(enabled, &intake, &features, &pipeline),
         logs: reader.logs(mode, &pipeline),
         intake,
@@ -142,7 +145,7 @@ impl Reader<'_> {
         self.env.text(key).map(|(_, text)| text.into_owned())
     }
 
-    fn path(&self, key: &Key) -> Option<PathBuf> {
+    pub(super) fn path(&self, key: &Key) -> Option<PathBuf> {
         self.env.path(key)
     }
 

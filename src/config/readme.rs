@@ -88,6 +88,7 @@ fn every_key_is_in_the_table_once() {
     let declared = [
         include_str!("keys.rs"),
         include_str!("connecting.rs"),
+        include_str!("dogstatsd.rs"),
         include_str!("filtering.rs"),
         include_str!("identity.rs"),
         include_str!("logs.rs"),

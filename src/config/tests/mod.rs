@@ -62,6 +62,8 @@ fn without_variables_there_are_the_defaults() {
         logs: _,
         platform,
         health_port,
+        dogstatsd: _,
+        metrics: _,
     } = settings;
     assert_eq!((platform.kind, health_port), (crate::platform::Kind::Local, 0));
     assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
