@@ -67,7 +67,10 @@ fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     complaints.extend(more);
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };
-    (Plan { settings, problems, listeners, otlp_listeners, dogstatsd_listeners, complaints }, stop_timeout)
+    (
+        Plan { settings, problems, listeners, otlp_listeners, dogstatsd_listeners, complaints },
+        stop_timeout,
+    )
 }
 
 /// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a

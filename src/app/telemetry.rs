@@ -14,9 +14,9 @@ use tokio::sync::{Notify, watch};
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::Ledger;
+use crate::metrics::{Aggregator, BodyKind, Output};
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
 use crate::proxy::Proxy;
-use crate::metrics::{Aggregator, BodyKind, Output};
 use crate::relay::{Kind, Part, Payload, Relay};
 use crate::{dogstatsd, intake, log, otlp, view};
 
@@ -108,7 +108,8 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { mut settings, problems, listeners, otlp_listeners, dogstatsd_listeners, complaints } = plan;
+    let Plan { mut settings, problems, listeners, otlp_listeners, dogstatsd_listeners, complaints } =
+        plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
@@ -225,7 +226,9 @@ async fn stop_metrics_in_time(
     mut stopping: watch::Receiver<Option<Instant>>,
 ) {
     let Some(metrics) = metrics else { return };
-    let Ok(Some(until)) = stopping.wait_for(Option::is_some).await.map(|until| *until) else { return };
+    let Ok(Some(until)) = stopping.wait_for(Option::is_some).await.map(|until| *until) else {
+        return;
+    };
     tokio::time::sleep(until.saturating_duration_since(Instant::now()) / 2).await;
     metrics.begin_stop(until);
 }

@@ -233,7 +233,8 @@ impl Reader<'_> {
         let line_feeds = self.texts(&LINE_FEEDS, parse::list);
         let needs = |listener: &str| line_feeds.iter().any(|other| other == listener);
         let is_everywhere = self.take(&NON_LOCAL, mode == Mode::Sidecar, parse::boolean);
-        let hosts = if is_everywhere { parse::ALL_INTERFACES.to_vec() } else { intake.hosts.clone() };
+        let hosts =
+            if is_everywhere { parse::ALL_INTERFACES.to_vec() } else { intake.hosts.clone() };
         let port = self.take(&FORWARD_PORT, 0, parse::port);
         let host = self.text(&FORWARD_HOST).filter(|_| port != 0);
         let without = self.texts(&WITHOUT_NAMESPACE, parse::list);
@@ -273,7 +274,9 @@ impl Reader<'_> {
         let aggregates = self.optional(&AGGREGATES, aggregates);
         let percentiles = self.optional(&PERCENTILES, percentiles);
         let of_default = |is_percentile: bool| {
-            let of = |aggregate: &&Aggregate| matches!(aggregate, Aggregate::Percentile(_)) == is_percentile;
+            let of = |aggregate: &&Aggregate| {
+                matches!(aggregate, Aggregate::Percentile(_)) == is_percentile
+            };
             default.histogram.iter().filter(of).copied().collect::<Vec<_>>()
         };
         let mut histogram = aggregates.unwrap_or_else(|| of_default(false));
@@ -300,14 +303,17 @@ fn profiles(text: &str) -> Result<Vec<Profile>, Wrong> {
 
 fn aggregates(text: &str) -> Result<Vec<Aggregate>, Wrong> {
     let named = |name: &String| {
-        Aggregate::named(name).ok_or_else(|| format!("has {name:?}, which is none of max, min, median, avg, sum, count"))
+        Aggregate::named(name).ok_or_else(|| {
+            format!("has {name:?}, which is none of max, min, median, avg, sum, count")
+        })
     };
     parse::list(text)?.iter().map(named).collect()
 }
 
 fn percentiles(text: &str) -> Result<Vec<Aggregate>, Wrong> {
     let of = |number: &String| {
-        Aggregate::percentile(number).ok_or_else(|| format!("has {number:?}, which is not between 0 and 1"))
+        Aggregate::percentile(number)
+            .ok_or_else(|| format!("has {number:?}, which is not between 0 and 1"))
     };
     parse::list(text)?.iter().map(of).collect()
 }
@@ -321,7 +327,10 @@ mod tests {
 
     fn settings(pairs: &[(&str, &str)], mode: Mode) -> Settings {
         let (settings, problems) = read(&Env::of(pairs), mode);
-        assert!(problems.iter().all(|problem| !problem.to_string().contains("STATSD")), "{problems:?}");
+        assert!(
+            problems.iter().all(|problem| !problem.to_string().contains("STATSD")),
+            "{problems:?}"
+        );
         settings
     }
 
@@ -329,7 +338,10 @@ mod tests {
     fn the_defaults_are_the_agents() {
         let read = settings(&[], Mode::Wrapper);
         let dogstatsd = &read.dogstatsd;
-        assert_eq!((dogstatsd.is_on, dogstatsd.port, dogstatsd.packet_bytes_max), (true, Some(8125), 8192));
+        assert_eq!(
+            (dogstatsd.is_on, dogstatsd.port, dogstatsd.packet_bytes_max),
+            (true, Some(8125), 8192)
+        );
         assert_eq!(dogstatsd.hosts[0], IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert!(dogstatsd.has_timestamps && !dogstatsd.is_socket_asked_for);
         assert_eq!(dogstatsd.without_namespace.len(), 21);
@@ -353,7 +365,10 @@ mod tests {
                 ("DD_STATSD_METRIC_NAMESPACE", "shop"),
                 ("DD_STATSD_METRIC_BLOCKLIST", "x y"),
                 ("DD_STATSD_METRIC_BLOCKLIST_MATCH_PREFIX", "true"),
-                ("DD_DOGSTATSD_MAPPER_PROFILES", r#"[{"name":"p","prefix":"*","mappings":[{"match":"a.*","name":"b"}]}]"#),
+                (
+                    "DD_DOGSTATSD_MAPPER_PROFILES",
+                    r#"[{"name":"p","prefix":"*","mappings":[{"match":"a.*","name":"b"}]}]"#,
+                ),
                 ("DD_STATSD_FORWARD_HOST", "statsd.test"),
                 ("DD_STATSD_FORWARD_PORT", "8126"),
                 ("DD_HISTOGRAM_AGGREGATES", "sum"),
@@ -367,8 +382,15 @@ mod tests {
         assert_eq!(dogstatsd.hosts[0], IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         assert_eq!(dogstatsd.socket.unwrap().to_str(), Some("/tmp/dsd"));
         assert_eq!(dogstatsd.stream_socket.unwrap().to_str(), Some("/tmp/stream"));
-        assert!(dogstatsd.is_socket_asked_for && dogstatsd.needs_line_feed_udp && dogstatsd.needs_line_feed_unix);
-        assert_eq!((dogstatsd.namespace.as_str(), dogstatsd.blocked, dogstatsd.is_blocked_by_prefix), ("shop", vec!["x".to_owned(), "y".to_owned()], true));
+        assert!(
+            dogstatsd.is_socket_asked_for
+                && dogstatsd.needs_line_feed_udp
+                && dogstatsd.needs_line_feed_unix
+        );
+        assert_eq!(
+            (dogstatsd.namespace.as_str(), dogstatsd.blocked, dogstatsd.is_blocked_by_prefix),
+            ("shop", vec!["x".to_owned(), "y".to_owned()], true)
+        );
         assert_eq!(dogstatsd.mapper_profiles[0].mappings[0].pattern, "a.*");
         assert_eq!(dogstatsd.forward, Some(("statsd.test".to_owned(), 8126)));
         assert_eq!(read.metrics.tags, ["team:web", "a:b", "c"]);
@@ -378,7 +400,10 @@ mod tests {
 
     #[test]
     fn a_newer_list_counts_before_the_older_and_off_is_off() {
-        let read = settings(&[("DD_METRIC_FILTERLIST", "n"), ("DD_STATSD_METRIC_BLOCKLIST", "o")], Mode::Wrapper);
+        let read = settings(
+            &[("DD_METRIC_FILTERLIST", "n"), ("DD_STATSD_METRIC_BLOCKLIST", "o")],
+            Mode::Wrapper,
+        );
         assert_eq!(read.dogstatsd.blocked, ["n"]);
         assert!(!settings(&[("DD_USE_DOGSTATSD", "false")], Mode::Wrapper).dogstatsd.is_on);
     }

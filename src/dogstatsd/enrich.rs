@@ -28,8 +28,7 @@ pub(super) enum Named<'a> {
 impl Names {
     /// What is wrong in the settings is one line each, for people.
     pub(super) fn new(settings: &Settings) -> (Self, Vec<String>) {
-        let (mapper, problems) =
-            Mapper::new(&settings.mapper_profiles, settings.mapper_cached_max);
+        let (mapper, problems) = Mapper::new(&settings.mapper_profiles, settings.mapper_cached_max);
         let mut namespace = settings.namespace.clone();
         if !namespace.is_empty() && !namespace.ends_with('.') {
             namespace.push('.');
@@ -176,7 +175,10 @@ mod tests {
             "host",
         ];
         assert_eq!(take_internal(&mut tags), "box");
-        assert_eq!(tags, ["a:1", "hosts:2", "dd.internal.resource:x:y", "jmx_check_name:mine", "host"]);
+        assert_eq!(
+            tags,
+            ["a:1", "hosts:2", "dd.internal.resource:x:y", "jmx_check_name:mine", "host"]
+        );
         assert_eq!(take_internal(&mut tags), "");
     }
 }

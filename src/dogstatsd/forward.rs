@@ -68,7 +68,8 @@ mod tests {
     fn packets_are_copied_as_they_are() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut forward = Forward::new(("127.0.0.1".to_owned(), server.local_addr().unwrap().port()));
+        let mut forward =
+            Forward::new(("127.0.0.1".to_owned(), server.local_addr().unwrap().port()));
         let mut bytes = [0; 20];
         for packet in [&b"a:1|c\nb"[..], b"\xff"] {
             forward.copy(packet);

@@ -55,7 +55,13 @@ impl Inlet {
 
     /// Takes all lines of a packet that came at `now_s`, in seconds since 1970. Bytes that are no UTF-8 are replaced in it, one by one, so
     /// that the lengths of events hold.
-    pub fn packet(&mut self, packet: &mut [u8], manner: Manner, aggregator: &mut Aggregator, now_s: u64) {
+    pub fn packet(
+        &mut self,
+        packet: &mut [u8],
+        manner: Manner,
+        aggregator: &mut Aggregator,
+        now_s: u64,
+    ) {
         if std::str::from_utf8(packet).is_err() {
             replace_invalid(packet);
         }
@@ -249,7 +255,10 @@ mod tests {
     #[test]
     fn a_bad_line_does_not_concern_the_others() {
         let mut door = door();
-        door.packet(b"\na:1:2|c\n\nb\n_e{1,1}:a|b\n_e{1,9}:a|b\n_sc|a|0\n_sc|a|9\nlast:1|s", Manner::WHOLE);
+        door.packet(
+            b"\na:1:2|c\n\nb\n_e{1,1}:a|b\n_e{1,9}:a|b\n_sc|a|0\n_sc|a|9\nlast:1|s",
+            Manner::WHOLE,
+        );
         assert_eq!(door.counts(), [[4, 1, 0], [2, 1, 0], [2, 1, 0]]);
         let complaint = door.inlet.complaint(0).unwrap();
         assert!(complaint.contains("\"b\"") && complaint.ends_with("and 2 more"), "{complaint}");
@@ -292,9 +301,14 @@ mod tests {
     #[test]
     fn an_event_has_its_line_feeds_and_its_host_and_a_check_too() {
         let mut door = door();
-        door.packet(b"_e{4,7}:a\\nb|c\\nd\\ne|#host:tag,x:1\n_sc|s|1|h:field|#host:tag|m:m", Manner::WHOLE);
+        door.packet(
+            b"_e{4,7}:a\\nb|c\\nd\\ne|#host:tag,x:1\n_sc|s|1|h:field|#host:tag|m:m",
+            Manner::WHOLE,
+        );
         let sent = door.flush();
-        for text in [r#""a\nb""#, r#""c\nd\ne""#, r#""host":"tag""#, r#""host_name":"field""#, "x:1"] {
+        for text in
+            [r#""a\nb""#, r#""c\nd\ne""#, r#""host":"tag""#, r#""host_name":"field""#, "x:1"]
+        {
             assert!(sent.contains(text), "{text}: {sent}");
         }
         assert!(!sent.contains("host:tag"), "{sent}");
@@ -338,7 +352,8 @@ mod tests {
                     // What the agent rejects, too: a message with a line feed that Node's client writes as it is, and a name with a colon.
                     let known = ["\"again\": there is no type", "odd name/with:colon:1|g"];
                     let complaint = door.inlet.complaint(u64::MAX / 2);
-                    let complaint = complaint.filter(|line| !known.iter().any(|known| line.contains(known)));
+                    let complaint =
+                        complaint.filter(|line| !known.iter().any(|known| line.contains(known)));
                     assert_eq!(complaint, None, "{}", file.display());
                 }
             }

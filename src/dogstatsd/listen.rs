@@ -10,7 +10,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{Ipv6V6Only, RcvBuf, RcvBufForce};
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind as bind_socket, setsockopt, socket,
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind as bind_socket, setsockopt,
+    socket,
 };
 
 use super::Settings;
@@ -241,11 +242,8 @@ mod tests {
         let (none, problems) = bind(&sockets(path, path));
         assert!(none.is_empty() && problems.len() == 2, "{problems:?}");
         assert!(problems[0].contains("DD_DOGSTATSD_SOCKET"), "{problems:?}");
-        let settings = Settings {
-            is_socket_asked_for: false,
-            stream_socket: None,
-            ..sockets(path, path)
-        };
+        let settings =
+            Settings { is_socket_asked_for: false, stream_socket: None, ..sockets(path, path) };
         assert!(bind(&settings).1.is_empty());
     }
 }

@@ -167,7 +167,8 @@ impl Rule {
 fn wildcard(text: &str) -> Result<String, String> {
     let is_known = |c: char| c.is_ascii_alphanumeric() || "-_*.".contains(c);
     if text.is_empty() || !text.chars().all(is_known) {
-        return Err("may have letters, digits, -, _, . and * alone, or match_type has to be regex".to_owned());
+        return Err("may have letters, digits, -, _, . and * alone, or match_type has to be regex"
+            .to_owned());
     }
     if text.contains("**") {
         return Err("has ** in it, and one * is enough".to_owned());

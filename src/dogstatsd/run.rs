@@ -74,7 +74,10 @@ impl Metrics {
             own.wishes().is_done = true;
             own.done.notify_all();
         };
-        thread::Builder::new().name("pillion-metrics".into()).stack_size(STACK_BYTES).spawn(work)?;
+        thread::Builder::new()
+            .name("pillion-metrics".into())
+            .stack_size(STACK_BYTES)
+            .spawn(work)?;
         Ok(Self { shared })
     }
 

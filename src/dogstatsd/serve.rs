@@ -86,7 +86,8 @@ impl Server {
             dropped: 0,
             failures: 0,
         };
-        let udp = udp.into_iter().map(|socket| datagrams(socket.into(), settings.needs_line_feed_udp));
+        let udp =
+            udp.into_iter().map(|socket| datagrams(socket.into(), settings.needs_line_feed_udp));
         let unix = unix.map(|socket| datagrams(socket.into(), settings.needs_line_feed_unix));
         let packet_bytes = settings.packet_bytes();
         Self {
@@ -123,7 +124,9 @@ impl Server {
                     self.fault();
                     faults += 1;
                     if faults >= FAULTS_MAX {
-                        tracing::error!("metrics are given up after {faults} faults: the rest runs on.");
+                        tracing::error!(
+                            "metrics are given up after {faults} faults: the rest runs on."
+                        );
                         return;
                     }
                 }
@@ -162,12 +165,15 @@ impl Server {
     fn wait(&self) -> Option<Ready> {
         let time = match self.due.map(|due| due.saturating_duration_since(Instant::now())) {
             // A millisecond more: it would be too early by what is cut off.
-            Some(time) => PollTimeout::try_from(time + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
+            Some(time) => {
+                PollTimeout::try_from(time + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+            }
             None => PollTimeout::NONE,
         };
         let accepts = self.listener.iter().filter(|_| self.streams.len() < DOGSTATSD_STREAMS_MAX);
         let sockets = [self.woken.as_fd()].into_iter();
-        let sockets = sockets.chain(self.datagrams.iter().map(|datagrams| datagrams.socket.as_fd()));
+        let sockets =
+            sockets.chain(self.datagrams.iter().map(|datagrams| datagrams.socket.as_fd()));
         let sockets = sockets.chain(self.streams.iter().map(Stream::as_fd));
         let sockets = sockets.chain(accepts.map(AsFd::as_fd));
         let mut polled: Vec<PollFd<'_>> =
@@ -278,7 +284,9 @@ impl Server {
 
     fn accept(&mut self) {
         while self.streams.len() < DOGSTATSD_STREAMS_MAX {
-            let Some(Ok((socket, _))) = self.listener.as_ref().map(UnixListener::accept) else { return };
+            let Some(Ok((socket, _))) = self.listener.as_ref().map(UnixListener::accept) else {
+                return;
+            };
             if let Ok(stream) = Stream::new(socket, self.packet_bytes) {
                 self.streams.push(stream);
             }

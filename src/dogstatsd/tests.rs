@@ -20,7 +20,8 @@ struct Running {
 const LONG: Duration = Duration::from_secs(20);
 
 fn start(settings: Settings) -> Running {
-    let settings = Settings { hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], port: Some(0), ..settings };
+    let settings =
+        Settings { hosts: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], port: Some(0), ..settings };
     let (listeners, problems) = bind(&settings);
     assert!(problems.is_empty(), "{problems:?}");
     let address = listeners.addresses()[0];
@@ -28,7 +29,8 @@ fn start(settings: Settings) -> Running {
     let out = Arc::clone(&sent);
     let outlet = Box::new(move |output| out.lock().unwrap().push(output));
     let aggregator = Aggregator::new(metrics::Settings::default());
-    let metrics = Metrics::start(listeners, settings, aggregator, Arc::clone(&ledger), outlet).unwrap();
+    let metrics =
+        Metrics::start(listeners, settings, aggregator, Arc::clone(&ledger), outlet).unwrap();
     Running { metrics, ledger, sent, address }
 }
 
@@ -81,14 +83,18 @@ fn what_is_in_the_buffers_at_the_end_is_read_and_sent() {
         assert!(text.contains(name), "{name}: {text}");
     }
     let samples = running.ledger.samples.read();
-    assert_eq!((samples.received, samples.aggregated, samples.rejected, samples.held()), (4, 3, 1, 0));
+    assert_eq!(
+        (samples.received, samples.aggregated, samples.rejected, samples.held()),
+        (4, 3, 1, 0)
+    );
 }
 
 #[test]
 fn events_and_checks_leave_soon_and_metrics_when_their_bucket_has_ended() {
     let running = start(Settings::default());
     running.client().send(b"_sc|up|0\n_e{1,1}:a|b").unwrap();
-    running.wait_for("they leave within about a second", |running| running.text().contains("\"up\""));
+    running
+        .wait_for("they leave within about a second", |running| running.text().contains("\"up\""));
     let samples = [4.0];
     running.metrics.add(|aggregator, now_s| {
         let sample = Sample {
@@ -102,7 +108,8 @@ fn events_and_checks_leave_soon_and_metrics_when_their_bucket_has_ended() {
         };
         aggregator.sample(&sample, now_s);
     });
-    running.wait_for("what others add leaves, too", |running| running.text().contains("own.metric"));
+    running
+        .wait_for("what others add leaves, too", |running| running.text().contains("own.metric"));
     running.stop();
 }
 
@@ -136,7 +143,8 @@ fn packets_are_copied_to_another_server() {
     let other = UdpSocket::bind("127.0.0.1:0").unwrap();
     other.set_read_timeout(Some(LONG)).unwrap();
     let port = other.local_addr().unwrap().port();
-    let running = start(Settings { forward: Some(("127.0.0.1".to_owned(), port)), ..Settings::default() });
+    let running =
+        start(Settings { forward: Some(("127.0.0.1".to_owned(), port)), ..Settings::default() });
     running.client().send(b"a:1|c\nbad\xff").unwrap();
     let mut bytes = [0; 100];
     let length = other.recv(&mut bytes).unwrap();

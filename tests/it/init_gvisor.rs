@@ -15,7 +15,12 @@ use crate::support::place::{pillion, scripted_child};
 fn run(words: &[&str]) -> Output {
     let mut command = Command::new("runsc");
     command.args(["--network=none", "--platform=ptrace", "do"]).args(words).stdin(Stdio::null());
-    command.env("DD_APM_RECEIVER_PORT", "0").env("DD_DOGSTATSD_PORT", "0").env("DD_LOG_LEVEL", "off").output().unwrap()
+    command
+        .env("DD_APM_RECEIVER_PORT", "0")
+        .env("DD_DOGSTATSD_PORT", "0")
+        .env("DD_LOG_LEVEL", "off")
+        .output()
+        .unwrap()
 }
 
 /// Whether a sandbox can be made here; says so where none can.

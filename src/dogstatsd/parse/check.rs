@@ -46,10 +46,21 @@ mod tests {
 
     #[test]
     fn every_field_is_read_in_any_order() {
-        let plain = Check { name: "a b", status: Status::Ok, timestamp_s: None, host: "", message: "", tags: &[] };
+        let plain = Check {
+            name: "a b",
+            status: Status::Ok,
+            timestamp_s: None,
+            host: "",
+            message: "",
+            tags: &[],
+        };
         assert_eq!(of("_sc|a b|0").unwrap(), (plain, vec![]));
-        let (check, tags) = of("_sc|a|2|m:down: yes|#x:1,y|d:12|h:box|c:ci-1|e:x|card:low|d:no").unwrap();
-        assert_eq!((check.status, check.message, check.host), (Status::Critical, "down: yes", "box"));
+        let (check, tags) =
+            of("_sc|a|2|m:down: yes|#x:1,y|d:12|h:box|c:ci-1|e:x|card:low|d:no").unwrap();
+        assert_eq!(
+            (check.status, check.message, check.host),
+            (Status::Critical, "down: yes", "box")
+        );
         assert_eq!((check.timestamp_s, tags), (Some(12), vec!["x:1", "y"]));
         assert_eq!(of("_sc|a|1").unwrap().0.status, Status::Warning);
         assert_eq!(of("_sc|a|3").unwrap().0.status, Status::Unknown);

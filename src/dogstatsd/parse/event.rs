@@ -68,12 +68,22 @@ mod tests {
     fn every_field_is_read() {
         let line = "_e{21,36}:An exception occurred|Cannot parse CSV file from 10.0.0.17|t:warning|#err_type:bad_file";
         let (event, tags) = of(line).unwrap();
-        assert_eq!((event.title, event.text), ("An exception occurred", "Cannot parse CSV file from 10.0.0.17"));
-        assert_eq!((event.alert, event.priority, tags), (Alert::Warning, Priority::Normal, vec!["err_type:bad_file"]));
-        let line = "_e{1,1}:a|b|s:src|k:key:1|p:low|h:box|d:12|t:error|c:ci-1|e:it-false|card:low|?";
+        assert_eq!(
+            (event.title, event.text),
+            ("An exception occurred", "Cannot parse CSV file from 10.0.0.17")
+        );
+        assert_eq!(
+            (event.alert, event.priority, tags),
+            (Alert::Warning, Priority::Normal, vec!["err_type:bad_file"])
+        );
+        let line =
+            "_e{1,1}:a|b|s:src|k:key:1|p:low|h:box|d:12|t:error|c:ci-1|e:it-false|card:low|?";
         let (event, _) = of(line).unwrap();
         assert_eq!((event.source_type, event.aggregation_key, event.host), ("src", "key:1", "box"));
-        assert_eq!((event.timestamp_s, event.alert, event.priority), (Some(12), Alert::Error, Priority::Low));
+        assert_eq!(
+            (event.timestamp_s, event.alert, event.priority),
+            (Some(12), Alert::Error, Priority::Low)
+        );
     }
 
     #[test]
@@ -88,7 +98,10 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_passed_over_and_lengths_that_do_not_fit_are_refused() {
         let (event, _) = of("_e{1,1}:a|b|d:5|d:x|p:high|t:bad").unwrap();
-        assert_eq!((event.timestamp_s, event.alert, event.priority), (Some(5), Alert::Info, Priority::Normal));
+        assert_eq!(
+            (event.timestamp_s, event.alert, event.priority),
+            (Some(5), Alert::Info, Priority::Normal)
+        );
         for (line, wrong) in [
             ("_e{1,1}", Wrong::Header),
             ("_e{1}:a|b", Wrong::Header),

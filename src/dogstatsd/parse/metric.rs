@@ -17,7 +17,11 @@ pub(in crate::dogstatsd) struct Metric<'a> {
 }
 
 /// Reads a line. Names are not looked into: users have such with spaces and quotes, and the agent takes them.
-pub(super) fn read<'a>(line: &'a str, has_timestamps: bool, lists: &mut Lists<'a>) -> Result<Metric<'a>, Wrong> {
+pub(super) fn read<'a>(
+    line: &'a str,
+    has_timestamps: bool,
+    lists: &mut Lists<'a>,
+) -> Result<Metric<'a>, Wrong> {
     let (first, rest) = line.split_once('|').ok_or(Wrong::NoType)?;
     let (name, value) = first.split_once(':').ok_or(Wrong::NoValue)?;
     if name.is_empty() {
@@ -146,7 +150,8 @@ mod tests {
 
     #[test]
     fn fields_stand_in_any_order_and_the_last_of_a_kind_counts() {
-        let line = "a.b:1|c|c:ci-1,in-2|#x:1,,y,ü:é|@0.5|e:it-false,cn-web|T1700000000|card:high|z|@0.25|";
+        let line =
+            "a.b:1|c|c:ci-1,in-2|#x:1,,y,ü:é|@0.5|e:it-false,cn-web|T1700000000|card:high|z|@0.25|";
         let (metric, _, tags) = of(line).unwrap();
         assert_eq!((metric.rate, metric.timestamp_s), (0.25, Some(1_700_000_000)));
         assert_eq!(tags, ["x:1", "y", "ü:é"]);

@@ -86,13 +86,19 @@ impl fmt::Display for Wrong {
             Self::Lengths => "title and text are not as long as the event says",
             Self::Status => "the status is none of 0, 1, 2, 3",
             Self::CutOff => "it is cut off: raise DD_DOGSTATSD_BUFFER_SIZE",
-            Self::NoLineFeed => "it has no line feed at its end, which DD_DOGSTATSD_EOL_REQUIRED asks for",
+            Self::NoLineFeed => {
+                "it has no line feed at its end, which DD_DOGSTATSD_EOL_REQUIRED asks for"
+            }
         })
     }
 }
 
 /// Reads one line, without its line feed. `has_timestamps`: a metric's `T` counts.
-pub(super) fn line<'a>(line: &'a str, has_timestamps: bool, lists: &mut Lists<'a>) -> Result<Line<'a>, Wrong> {
+pub(super) fn line<'a>(
+    line: &'a str,
+    has_timestamps: bool,
+    lists: &mut Lists<'a>,
+) -> Result<Line<'a>, Wrong> {
     lists.numbers.clear();
     lists.tags.clear();
     match Kind::of(line) {

@@ -41,7 +41,10 @@ impl Stream {
     ///
     /// # Errors
     /// It can't be made non-blocking.
-    pub(in crate::dogstatsd) fn new(socket: UnixStream, frame_bytes_max: usize) -> io::Result<Self> {
+    pub(in crate::dogstatsd) fn new(
+        socket: UnixStream,
+        frame_bytes_max: usize,
+    ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self { socket, frame_bytes_max, rest: Vec::new() })
     }
@@ -86,7 +89,9 @@ impl Stream {
             if frame_bytes > behind.len() {
                 break;
             }
-            let Some((_, behind)) = std::mem::take(&mut bytes).split_at_mut_checked(HEAD) else { break };
+            let Some((_, behind)) = std::mem::take(&mut bytes).split_at_mut_checked(HEAD) else {
+                break;
+            };
             let (frame, rest) = behind.split_at_mut(frame_bytes);
             each(frame);
             bytes = rest;
@@ -150,7 +155,10 @@ mod tests {
         assert_eq!(frames(&[all]), (expect.map(str::to_owned).to_vec(), Ok(Turn::Closed)));
         for at in 0..all.len() {
             let (frames, end) = frames(&[&all[..at], &all[at..]]);
-            assert_eq!((frames.as_slice(), end), (&expect.map(str::to_owned)[..], Ok(Turn::Closed)));
+            assert_eq!(
+                (frames.as_slice(), end),
+                (&expect.map(str::to_owned)[..], Ok(Turn::Closed))
+            );
         }
         let bytes: Vec<&[u8]> = all.chunks(1).collect();
         assert_eq!(frames(&bytes).0, expect);
@@ -158,7 +166,10 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_too_long_or_not_whole_breaks_the_connection() {
-        assert_eq!(frames(&[b"\x01\0\0\0a\x0b\0\0\0"]), (vec!["a".to_owned()], Err(Broken::TooLong(11))));
+        assert_eq!(
+            frames(&[b"\x01\0\0\0a\x0b\0\0\0"]),
+            (vec!["a".to_owned()], Err(Broken::TooLong(11)))
+        );
         assert_eq!(frames(&[b"\xff\xff\xff\xff"]).1, Err(Broken::TooLong(u32::MAX)));
         assert_eq!(frames(&[b"\x06\0\0\0a:1"]).1, Err(Broken::Within(b"\x06\0\0\0a:1".to_vec())));
         assert_eq!(frames(&[b"\x06"]).1, Err(Broken::Within(b"\x06".to_vec())));

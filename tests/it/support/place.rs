@@ -119,7 +119,10 @@ impl Place {
         all.extend(words);
         let mut command = Command::new(&all[0]);
         // Without a port and without a word of the data plane: what is looked at here is the process plane's.
-        command.env("DD_APM_RECEIVER_PORT", "0").env("DD_DOGSTATSD_PORT", "0").env("DD_LOG_LEVEL", "off");
+        command
+            .env("DD_APM_RECEIVER_PORT", "0")
+            .env("DD_DOGSTATSD_PORT", "0")
+            .env("DD_LOG_LEVEL", "off");
         command.args(&all[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Run::of(self, &program, command)
     }
