@@ -110,12 +110,7 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     let Plan { mut settings, problems, listeners, otlp_listeners, dogstatsd_listeners, complaints } =
         plan;
-    for problem in &problems {
-        tracing::warn!("{problem}");
-    }
-    for complaint in &complaints {
-        tracing::warn!("{complaint}");
-    }
+    say(&problems, &complaints);
     if let Some(file) = &settings.hostname_file {
         match file.read() {
             Ok(hostname) => {
@@ -231,6 +226,16 @@ async fn stop_metrics_in_time(
     };
     tokio::time::sleep(until.saturating_duration_since(Instant::now()) / 2).await;
     metrics.begin_stop(until);
+}
+
+/// Says what is wrong in the settings, and what could not be bound.
+fn say(problems: &[Problem], complaints: &[String]) {
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
+    for complaint in complaints {
+        tracing::warn!("{complaint}");
+    }
 }
 
 async fn serve_otlp(
