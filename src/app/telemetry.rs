@@ -18,7 +18,6 @@ use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::{Counts, Ledger, Shed};
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
-use crate::platform::{Platform, Source, Tags, health};
 use crate::proxy::Proxy;
 use crate::relay::Relay;
 use crate::ring::Ring;
@@ -26,6 +25,7 @@ use crate::{dogstatsd, intake, log, otlp, view};
 
 use super::metrics;
 use super::output::Logs;
+use super::platform::{self, Told};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -136,12 +136,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         complaints,
         ring,
     } = plan;
-    for problem in &problems {
-        tracing::warn!("{problem}");
-    }
-    for complaint in &complaints {
-        tracing::warn!("{complaint}");
-    }
+    say(&problems, &complaints);
     read_hostname(&mut settings);
     let ledger = &inner.ledger;
     let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
@@ -169,13 +164,23 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
-    let logs = ring.map(|ring| Logs::start(&settings.logs, ring, &relay, ledger, &local));
+    let known = Arc::new(Notify::new());
+    let waits = settings.platform.source.is_some().then(|| Arc::clone(&known));
+    let way = (&relay, ledger);
+    let logs = ring.map(|ring| Rc::new(Logs::start(&settings.logs, ring, waits, way, &local)));
     let metrics = metrics::start(&settings, dogstatsd_listeners, &relay, ledger);
     let hurry = Arc::clone(&inner.hurry);
     local
         .spawn_local(Pulse::new(Rc::clone(&pipeline), metrics.clone(), relay.clone(), hurry).run());
     local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
-    start_platform(&local, &settings.platform, &pipeline, probes);
+    let told = Told {
+        pipeline: Rc::clone(&pipeline),
+        logs: logs.clone(),
+        metrics: metrics.clone(),
+        metric_tags: settings.metrics.tags.clone(),
+        known,
+    };
+    platform::start(&local, &settings.platform, probes, told);
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
         settings.otlp,
@@ -225,19 +230,13 @@ fn read_hostname(settings: &mut Settings) {
     }
 }
 
-/// What the platform has to do with: its tags, its probes.
-fn start_platform(
-    local: &LocalSet,
-    platform: &Platform,
-    pipeline: &Rc<RefCell<Pipeline>>,
-    probes: Option<TcpListener>,
-) {
-    if let Some(source) = platform.source.clone() {
-        pipeline.borrow_mut().hold();
-        local.spawn_local(learn(source, platform.tags.clone(), Rc::clone(pipeline)));
+/// Says what is wrong in the settings, and what could not be bound.
+fn say(problems: &[Problem], complaints: &[String]) {
+    for problem in problems {
+        tracing::warn!("{problem}");
     }
-    if let Some(probes) = probes {
-        local.spawn_local(health::serve(probes));
+    for complaint in complaints {
+        tracing::warn!("{complaint}");
     }
 }
 
@@ -268,18 +267,4 @@ fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
         tracing::error!("No thread for the view ({error}): traces are not shown.");
     }
     started.ok()
-}
-
-/// Has everything say what is learnt of the platform while the app runs. The first batch waits for it, but no longer than
-/// [`crate::platform::FIRST_ANSWER_MAX`], which is less than it waits for other traces by default; the end waits for nothing.
-async fn learn(source: Source, mut tags: Tags, pipeline: Rc<RefCell<Pipeline>>) {
-    source
-        .learn(|found| {
-            tags.learn(found.to_vec());
-            let mut pipeline = pipeline.borrow_mut();
-            pipeline.add_span_tags(&tags.spans());
-            pipeline.set_container_tags(tags.container());
-            pipeline.release();
-        })
-        .await;
 }

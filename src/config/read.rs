@@ -59,10 +59,10 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
     let mut settings = Settings {
         dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
-        metrics: reader.metrics(&pipeline),
+        metrics: reader.metrics(&pipeline, &platform, &relay),
         proxy,
         otlp: reader.otlp(enabled, &intake, &features, &pipeline),
-        logs: reader.logs(mode, &pipeline),
+        logs: reader.logs(mode, &pipeline, &platform),
         intake,
         pipeline,
         relay,

@@ -4,6 +4,7 @@
 //! A new way in is one line in [`TARGETS`]; `cargo test --test fuzz -- --write` makes the rest.
 
 mod decode;
+mod dogstatsd;
 mod hide;
 mod messages;
 mod normal;
@@ -55,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     target("traces_v10", decode::v10, Start::Bodies("/v1.0/traces", 0)),
     target("traces_json", decode::json, Start::Texts(decode::JSON)),
     target("stats", stats::body, Start::Bodies("/v0.6/stats", 1)),
+    target("dogstatsd", dogstatsd::packet, Start::Texts(dogstatsd::PACKETS)),
     target("sketch", stats::sketch, Start::Texts(stats::SKETCHES)),
     target("platform", platform::read, Start::Texts(platform::TEXTS)),
     target("settings", settings::read, Start::Texts(settings::VALUES)),
