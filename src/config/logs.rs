@@ -16,7 +16,7 @@ pub const ENABLED: Key = Key {
     names: &["DD_LOGS_ENABLED"],
     yaml: &["logs_enabled", "log_enabled"],
     default: "false",
-    meaning: "`true` ships what the app writes to its standard output and standard error as logs, a line each. It is written on first, unchanged; a \
+    meaning: "`true` ships what the app writes to its standard output and standard error as logs. It is written on first, unchanged; a \
               terminal is left to the app and not shipped. `false` leaves both untouched. In a sidecar the default is `true`.",
 };
 /// The service.
