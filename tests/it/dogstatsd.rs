@@ -58,7 +58,7 @@ fn what_comes_by_every_way_arrives_at_the_end_with_all_tags() {
     assert_eq!(value("shop.orders"), 0.3);
     assert_eq!((value("shop.took.avg"), value("shop.took.count")), (4.0, 0.2));
     assert_eq!((value("shop.queue"), value("shop.users")), (4.0, 1.0));
-    assert_eq!(of("shop.orders").tags, ["k:v", "own:1", "team:web"]);
+    assert_eq!(of("shop.orders").tags, ["k:v", "local:true", "own:1", "team:web"]);
     let sketches = intake.sketches();
     assert_eq!(
         (sketches.len(), sketches[0].metric.as_str(), sketches[0].dogsketches[0].sum),
