@@ -86,6 +86,9 @@ pub const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of the app's output that wait for the logs to take them: a burst of some twenty thousand lines. What comes on top is shed.
 pub const LOGS_RING_BYTES: usize = 2 * 1024 * 1024;
 
+/// Bytes of log files that were read and are not entries yet. It is little, because the rest can stay in the files.
+pub const LOGS_FILES_BYTES: usize = 1024 * 1024;
+
 /// Bytes of one line on stderr, its line feed included: what a pipe takes in one piece (`man 7 pipe`, `PIPE_BUF`).
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 

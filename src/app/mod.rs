@@ -3,6 +3,7 @@
 //! Start: settings, listeners, the app, and only then telemetry, on threads of its own. Stop: the app has ended and its exit code is in hand;
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
+mod files;
 mod metrics;
 mod output;
 mod platform;

@@ -10,9 +10,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
+use crate::config::Settings;
 use crate::init::{Exit, Output};
 use crate::ledger::Ledger;
 use crate::limits::LOGS_RING_BYTES;
@@ -26,6 +27,7 @@ use crate::relay::Relay;
 use crate::ring::Ring;
 
 use super::deadline;
+use super::files::Following;
 use super::telemetry::{Plan, Telemetry};
 
 /// The least time for writing on what the app wrote, where it is read at all: a stop timeout of 0 is about telemetry.
@@ -40,9 +42,14 @@ const SERVICE_DEFAULT: &str = "agent";
 /// Their source, the same.
 const SOURCE_DEFAULT: &str = "unknown";
 
+/// Whether logs are shipped: they are on, and there is a key to ship them with.
+pub(super) fn ships(settings: &Settings) -> bool {
+    settings.logs.is_enabled && settings.relay.logs.api_key.is_some()
+}
+
 /// Captures the app's output where logs are shipped, and there is a key to ship them with. What it has to say goes into the plan.
 pub(super) fn capture(plan: &mut Plan) -> Option<Output> {
-    if !plan.settings.logs.is_enabled || plan.settings.relay.logs.api_key.is_none() {
+    if !ships(&plan.settings) {
         return None;
     }
     let ring = Arc::new(Ring::new(LOGS_RING_BYTES));
@@ -123,6 +130,7 @@ pub(super) struct Logs {
     clock: Clock,
     /// What entries say beside their text, as far as it is known from the start.
     attributes: Attributes,
+    following: RefCell<Option<Following>>,
 }
 
 impl Logs {
@@ -152,7 +160,9 @@ impl Logs {
         let stages = Stages::new(&settings, level, Arc::clone(&ring), Arc::clone(ledger), outlet);
         let stages = stages.with(&plan, &rules);
         let (stages, clock) = (Rc::new(RefCell::new(stages)), Clock::new());
-        let following = Rc::clone(&stages);
+        let following = Following::start(&settings, &plan, &stages, clock);
+        let of_files = following.as_ref().map(Following::lines);
+        let of_ring = Rc::clone(&stages);
         local.spawn_local(async move {
             if let Some(known) = waits {
                 // What the app has written meanwhile waits in the ring, unless it is plenty.
@@ -164,9 +174,13 @@ impl Logs {
                 });
                 timeout(FIRST_ANSWER_MAX, either).await.ok();
             }
-            follow(&ring, following, clock).await;
+            // Apart, so that a fault in one leaves the other.
+            if let Some(of_files) = of_files {
+                spawn_local(of_files.follow());
+            }
+            follow(&ring, of_ring, clock).await;
         });
-        Self { stages, clock, attributes: settings.attributes }
+        Self { stages, clock, attributes: settings.attributes, following: RefCell::new(following) }
     }
 
     /// Has further entries say what was learnt of the platform.
@@ -181,9 +195,16 @@ impl Logs {
         self.stages.borrow_mut().set_attributes(attributes);
     }
 
-    /// Has all that the app wrote leave. A fault there ends the logs and nothing else.
-    pub(super) fn finish(&self) {
-        let finish = || self.stages.borrow_mut().finish(self.clock.now_ms());
+    /// Has all that the app wrote leave, to files too. A fault there ends the logs and nothing else.
+    pub(super) fn finish(&self, until: Instant) {
+        let finish = || {
+            if let Some(following) = self.following.take() {
+                // Files may be long, and what was read of them has to be sent as well.
+                let now = Instant::now();
+                following.finish(now + until.saturating_duration_since(now) / 2);
+            }
+            self.stages.borrow_mut().finish(self.clock.now_ms());
+        };
         if catch_unwind(AssertUnwindSafe(finish)).is_err() {
             tracing::error!("Logs ended by a fault of their own: the rest runs on.");
         }

@@ -24,7 +24,7 @@ use crate::ring::Ring;
 use crate::{dogstatsd, intake, log, otlp, view};
 
 use super::metrics;
-use super::output::Logs;
+use super::output::{self, Logs};
 use super::platform::{self, Told};
 
 /// What the data plane is started with.
@@ -238,6 +238,9 @@ impl Beside {
         let known = Arc::new(Notify::new());
         let waits = settings.platform.source.is_some().then(|| Arc::clone(&known));
         let way = (relay, &inner.ledger);
+        let has_files = settings.logs.files.is_some() && output::ships(settings);
+        // Where there are files alone, nothing comes in a ring.
+        let ring = ring.or_else(|| has_files.then(|| Arc::new(Ring::new(0))));
         let logs = ring.map(|ring| Rc::new(Logs::start(&settings.logs, ring, waits, way, local)));
         let metrics = metrics::start(settings, dogstatsd_listeners, relay, &inner.ledger);
         let hurry = Arc::clone(&inner.hurry);
@@ -258,7 +261,7 @@ impl Beside {
     /// Has what they hold leave for the relay.
     fn finish(self, until: Instant) {
         if let Some(logs) = self.logs {
-            logs.finish();
+            logs.finish(until);
         }
         if let Some(metrics) = self.metrics {
             metrics.begin_stop(until);

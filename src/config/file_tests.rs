@@ -71,6 +71,7 @@ const BASE: &[(&str, &str)] = &[
     ("DD_STATSD_FORWARD_HOST", "statsd.test"),
     ("DD_STATSD_FORWARD_PORT", "9"),
     ("DD_HISTOGRAM_COPY_TO_DISTRIBUTION", "true"),
+    ("DD_SERVERLESS_LOG_PATH", "/logs/a.log"),
 ];
 
 /// A key that has an effect only beside this variable, which takes the effect of others away.

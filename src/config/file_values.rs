@@ -207,6 +207,16 @@ pub(super) const VALUES: &[(&str, &str, &str, &str)] = &[
     ("logs_config.batch_max_content_size", "200000", "200000", "300000"),
     ("logs_config.max_message_size_bytes", "2000", "2000", "3000"),
     ("logs_config.tag_truncated_logs", "false", "false", "true"),
+    ("logs_config.run_path", "/run/a b", "/run/a b", "/run/c"),
+    ("logs_config.open_files_limit", "20", "20", "30"),
+    (
+        "logs_config.file_wildcard_selection_mode",
+        "by_modification_time",
+        "by_modification_time",
+        "by_name",
+    ),
+    ("logs_config.file_scan_period", "2", "2", "3"),
+    ("logs_config.close_timeout", "20", "20", "30"),
     (
         "logs_config.processing_rules",
         r#"[{"name":"a","type":"exclude_truncated"}]"#,

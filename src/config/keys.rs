@@ -2,7 +2,7 @@
 //! those that it names.
 
 use super::{
-    connecting, dogstatsd, filtering, identity, logs, multi_line, obfuscation, otlp, platform,
+    connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation, otlp, platform,
     proxy_keys, sending,
 };
 
@@ -106,6 +106,7 @@ pub const ALL: &[Group] = &[
     ("Where metrics go", sending::METRICS),
     ("Where logs go", sending::LOGS),
     ("Logs", logs::ALL),
+    ("Logs in files", log_files::ALL),
     ("Which lines are one message", multi_line::ALL),
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),

@@ -112,6 +112,7 @@ impl Reader<'_> {
             is_enabled: self.take(&ENABLED, mode == Mode::Sidecar, parse::boolean),
             line_bytes_max,
             messages: self.messages(line_bytes_max, attributes.tags_truncated),
+            files: self.log_files(platform),
             batch: Limits {
                 wait: self.take(&BATCH_WAIT, default.batch.wait, batch_wait),
                 messages_max: self.take(&BATCH_MESSAGES, default.batch.messages_max, |text| {

@@ -15,6 +15,7 @@ mod file_values;
 pub mod filtering;
 pub mod identity;
 pub mod keys;
+pub mod log_files;
 pub mod logs;
 pub mod multi_line;
 pub mod obfuscation;

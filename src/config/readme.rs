@@ -91,6 +91,7 @@ fn every_key_is_in_the_table_once() {
         include_str!("dogstatsd.rs"),
         include_str!("filtering.rs"),
         include_str!("identity.rs"),
+        include_str!("log_files.rs"),
         include_str!("logs.rs"),
         include_str!("multi_line.rs"),
         include_str!("obfuscation.rs"),

@@ -8,7 +8,6 @@ use super::{keys, parse};
 
 /// Variables, and keys of `datadog.yaml` that have no variable, each with the reason in a few words. Sorted.
 pub const SETTINGS: &[(&str, &str)] = &[
-    ("DD_AAS_INSTANCE_LOGGING_ENABLED", LOGS),
     (
         "DD_APM_DEBUGGER_LOGS_ENABLED_OVERRIDE",
         "what debuggers send is passed on whether or not logs are on",
@@ -62,7 +61,6 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("DD_OTLP_CONFIG_HTTP_PORT", OTLP_PORTS),
     ("DD_OTLP_CONFIG_LOGS_ENABLED", OTLP),
     ("DD_OTLP_CONFIG_METRICS_ENABLED", OTLP),
-    ("DD_SERVERLESS_LOG_PATH", LOGS),
     ("DD_TELEMETRY_ENABLED", OWN_METRICS),
     (
         "apm_config.analyzed_rate_by_service",
@@ -81,7 +79,6 @@ pub const SETTINGS: &[(&str, &str)] = &[
 const AT_ONCE: &str = "a request is worked on when it has arrived: none waits for its turn, and none is dropped for having waited";
 const HOST: &str = "the system is not asked for a host name, see `DD_HOSTNAME`";
 const INJECTION: &str = "for what puts tracers into other processes";
-const LOGS: &str = "logs in files are not collected yet";
 const OTLP: &str = "OTLP metrics and logs are not received yet";
 const OTLP_PORTS: &str = "older names: `DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT` and `…_HTTP_ENDPOINT` say where";
 const OWN_METRICS: &str = "there are no metrics and profiles of the agent itself";

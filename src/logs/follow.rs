@@ -23,6 +23,11 @@ impl Clock {
         Self(Instant::now())
     }
 
+    /// When it shows `ms`.
+    pub fn at(self, ms: u64) -> Instant {
+        self.0 + Duration::from_millis(ms)
+    }
+
     /// The time now.
     pub fn now_ms(self) -> u64 {
         u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -41,8 +46,7 @@ pub async fn follow(ring: &Ring, stages: Rc<RefCell<Stages>>, clock: Clock) {
         let due_ms = stages.borrow().due_ms();
         let has_arrived = match due_ms {
             Some(due_ms) => {
-                let at = clock.0 + Duration::from_millis(due_ms);
-                timeout_at(at.into(), ring.arrived()).await.is_ok()
+                timeout_at(clock.at(due_ms).into(), ring.arrived()).await.is_ok()
             }
             None => {
                 ring.arrived().await;

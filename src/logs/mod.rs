@@ -3,12 +3,13 @@
 //! What the app writes is copied into a [`crate::ring`] by the process plane, which has already passed it on. From there on the way is this
 //! ([`Stages`]): split into lines ([`lines`]), joined where several are one message ([`join`]: [`multi_line`] by the user's pattern, [`automatic`] by
 //! their look), kept, dropped or masked by the user's rules ([`rules`]), written into the open batch ([`batch`], in the text of [`escape`], with the
-//! status that a JSON line names: [`level`]). What stands in files is followed by [`tail`] and goes the same way. All of it is a function of bytes and a time; [`follow`] is the task that runs it. Every line that came is counted, and again when it
-//! was sent or shed.
+//! status that a JSON line names: [`level`]). What stands in files is followed by [`tail`] and goes the same way ([`files`]). All of it is a function of
+//! bytes and a time; [`follow`] is the task that runs it. Every line that came is counted, and again when it was sent or shed.
 
 pub mod automatic;
 pub mod batch;
 mod escape;
+mod files;
 mod follow;
 mod held;
 pub mod join;
@@ -21,6 +22,7 @@ mod settings;
 mod stages;
 pub mod tail;
 
+pub use files::Files;
 pub use follow::{Clock, follow};
 pub use message::{Line, Message, Status, Stream};
 pub use settings::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::batch::{Attributes, Limits};
 use super::lines::LINE_BYTES_MAX;
-use super::{automatic, multi_line};
+use super::{automatic, multi_line, tail};
 
 /// The settings of logs.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub line_bytes_max: usize,
     /// How lines become messages.
     pub messages: Messages,
+    /// The files that are followed, where there are some.
+    pub files: Option<tail::Settings>,
     /// When a batch leaves (`DD_LOGS_CONFIG_BATCH_WAIT`, `_BATCH_MAX_SIZE`, `_BATCH_MAX_CONTENT_SIZE`).
     pub batch: Limits,
     /// What is said of all logs.
@@ -55,6 +57,7 @@ impl Default for Settings {
             is_enabled: false,
             line_bytes_max: LINE_BYTES_MAX,
             messages: Messages::default(),
+            files: None,
             batch: Limits {
                 wait: BATCH_WAIT_DEFAULT,
                 messages_max: BATCH_MESSAGES_MAX,

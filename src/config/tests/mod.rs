@@ -413,12 +413,12 @@ fn settings_that_have_no_effect_are_said_in_one_line() {
         ("DD_APM_ENABLE_RARE_SAMPLER", "false"),
         ("DD_TRACE_SAMPLE_RATE", "1"),
         ("DD_HOSTNAME_FQDN", "true"),
-        ("DD_AAS_INSTANCE_LOGGING_ENABLED", "1"),
+        ("DD_TELEMETRY_ENABLED", "1"),
     ]);
     assert_eq!(
         problems,
         [
-            "not supported, ignored: DD_APM_LOG_FILE, DD_HOSTNAME_FQDN, DD_AAS_INSTANCE_LOGGING_ENABLED; the table of such settings in the README says why"
+            "not supported, ignored: DD_APM_LOG_FILE, DD_HOSTNAME_FQDN, DD_TELEMETRY_ENABLED; the table of such settings in the README says why"
         ]
     );
 }

@@ -2,11 +2,12 @@
 //! serverless-init 6). It is how a sidecar gets logs at all.
 //!
 //! [`Tailer`] does it a step at a time: it looks for files by a pattern ([`glob`]), reads what is new in each ([`file`]) and keeps how far it
-//! came in a file beside them ([`registry`]), so that a container that starts anew goes on there. [`thread`] takes the steps. A file keeps what was not
+//! came in a file beside them ([`registry`]), so that a container that starts anew goes on there. [`thread`] takes the steps, and [`queue`] is the way from it to the data plane. A file keeps what was not
 //! read yet, so nothing is ever shed here: where there is no room for bytes, they are read again later.
 
 mod file;
 mod glob;
+mod queue;
 mod registry;
 mod tailer;
 mod thread;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub use queue::{Held, Queue};
 pub use tailer::{Polled, Tailer};
 pub use thread::{Tailing, start};
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,13 +47,24 @@ pub fn start(
 }
 
 impl Tailing {
-    /// Reads what is in the files once more, until `until` at the latest, and ends. What was not read then is read at the next start.
-    pub fn finish(self, until: Instant) {
+    /// Has it read what is in the files once more, until `until` at the latest, and end. What was not read then is read at the next start. It
+    /// waits for room all the while: whoever makes room goes on with that until it [has ended](Tailing::has_ended).
+    pub fn begin_finish(&self, until: Instant) {
         self.stop.until.get_or_init(|| until);
         self.stop.is_asked.store(true, Ordering::Release);
         self.thread.unpark();
-        // An answer, no answer in time and a thread that is gone all end the wait.
-        self.done.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap_or_default();
+    }
+
+    /// Whether it has ended, or does within `patience`.
+    pub fn has_ended(&self, patience: Duration) -> bool {
+        // A thread that is gone has ended, too.
+        !matches!(self.done.recv_timeout(patience), Err(RecvTimeoutError::Timeout))
+    }
+
+    /// Both at once, for a sink that needs nobody to make room.
+    pub fn finish(self, until: Instant) {
+        self.begin_finish(until);
+        self.has_ended(until.saturating_duration_since(Instant::now()));
     }
 }
 
