@@ -84,8 +84,8 @@ impl Lines {
                 yield_now().await;
                 continue;
             }
-            let due_ms = self.files.borrow().due_ms().into_iter();
-            match due_ms.chain(self.stages.borrow().due_ms()).min() {
+            let due_ms = self.due_ms();
+            match due_ms {
                 Some(due_ms) => {
                     let at = self.clock.at(due_ms);
                     timeout_at(at.into(), self.queue.arrived()).await.unwrap_or_default();
@@ -94,6 +94,11 @@ impl Lines {
             }
             self.tick();
         }
+    }
+
+    fn due_ms(&self) -> Option<u64> {
+        let of_files = self.files.borrow().due_ms();
+        of_files.into_iter().chain(self.stages.borrow().due_ms()).min()
     }
 
     fn take_all(&self) {

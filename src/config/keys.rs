@@ -2,8 +2,8 @@
 //! those that it names.
 
 use super::{
-    connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation, otlp, platform,
-    proxy_keys, sending,
+    connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation, otlp,
+    platform, proxy_keys, sending,
 };
 
 /// A setting.

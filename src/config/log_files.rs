@@ -70,16 +70,8 @@ pub const CLOSE_TIMEOUT: Key = Key {
 };
 
 /// The settings of logs in files, in the order of the README.
-pub const ALL: &[&Key] = &[
-    &PATH,
-    &INSTANCE,
-    &DESCRIPTOR,
-    &RUN_PATH,
-    &FILES_MAX,
-    &SELECT,
-    &SCAN_PERIOD,
-    &CLOSE_TIMEOUT,
-];
+pub const ALL: &[&Key] =
+    &[&PATH, &INSTANCE, &DESCRIPTOR, &RUN_PATH, &FILES_MAX, &SELECT, &SCAN_PERIOD, &CLOSE_TIMEOUT];
 
 const FILES_MOST: usize = 10_000;
 const SCAN_PERIOD_LEAST: Duration = Duration::from_millis(100);
@@ -100,9 +92,8 @@ impl Reader<'_> {
         }
         settings.files_max = self.take(&FILES_MAX, settings.files_max, files_max);
         settings.select = self.take(&SELECT, settings.select, select);
-        settings.scan_ms = self.take(&SCAN_PERIOD, settings.scan_ms, |text| {
-            millis(text, SCAN_PERIOD_LEAST)
-        });
+        settings.scan_ms =
+            self.take(&SCAN_PERIOD, settings.scan_ms, |text| millis(text, SCAN_PERIOD_LEAST));
         settings.close_ms =
             self.take(&CLOSE_TIMEOUT, settings.close_ms, |text| millis(text, Duration::ZERO));
         (settings.pattern != PathBuf::new()).then_some(settings)
@@ -145,7 +136,10 @@ mod tests {
     fn no_file_is_followed_unless_one_is_named() {
         assert_eq!(of(&[]), (None, Vec::new()));
         let (settings, problems) = of(&[("DD_SERVERLESS_LOG_PATH", "/shared/logs/*.log")]);
-        assert_eq!((settings, problems.len()), (Some(Settings::new("/shared/logs/*.log".into())), 0));
+        assert_eq!(
+            (settings, problems.len()),
+            (Some(Settings::new("/shared/logs/*.log".into())), 0)
+        );
     }
 
     #[test]

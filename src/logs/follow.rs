@@ -45,9 +45,7 @@ pub async fn follow(ring: &Ring, stages: Rc<RefCell<Stages>>, clock: Clock) {
     loop {
         let due_ms = stages.borrow().due_ms();
         let has_arrived = match due_ms {
-            Some(due_ms) => {
-                timeout_at(clock.at(due_ms).into(), ring.arrived()).await.is_ok()
-            }
+            Some(due_ms) => timeout_at(clock.at(due_ms).into(), ring.arrived()).await.is_ok(),
             None => {
                 ring.arrived().await;
                 true

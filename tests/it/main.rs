@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod complaints;
 mod conf_file;
 mod docker;
 mod dogstatsd;
@@ -28,6 +29,7 @@ mod intake_drain;
 mod intake_limits;
 mod intake_mutations;
 mod intake_routes;
+mod log_files;
 mod logs;
 mod obfuscation;
 mod otlp_corpus;
