@@ -81,6 +81,11 @@ if python_tracer; then
 else
     skip "real Python tracer" "ddtrace can't be installed here"
 fi
+if python_platforms; then
+    run "an app on every platform" ignored real_platforms
+else
+    skip "an app on every platform" "ddtrace or datadogpy can't be installed here"
+fi
 if command -v node >/dev/null && command -v npm >/dev/null && node_tracer; then
     run "real Node tracer" ignored real_node
 else

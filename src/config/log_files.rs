@@ -186,7 +186,7 @@ mod tests {
         };
         let instance = ("DD_AAS_INSTANCE_LOGGING_ENABLED", "1");
         let path = ("DD_SERVERLESS_LOG_PATH", "/logs/a.log");
-        let own = Some(Path::new("/home/LogFiles/*lw0**.log").to_owned());
+        let own = Some(Path::new("/home/LogFiles/*lw0*.log").to_owned());
         assert_eq!(pattern(&[path]), Some("/logs/a.log".into()));
         assert_eq!(pattern(&[path, instance]), own);
         let descriptor = ("DD_AAS_INSTANCE_LOG_FILE_DESCRIPTOR", "_default_docker");

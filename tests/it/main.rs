@@ -43,6 +43,7 @@ mod quickstart;
 mod real_go;
 mod real_node;
 mod real_otlp;
+mod real_platforms;
 mod real_python;
 mod redaction;
 mod reference;

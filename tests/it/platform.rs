@@ -16,7 +16,7 @@ use crate::support::recorder::Recorder;
 use crate::support::wrapped::{Wrapped, free_port, get, pillion, wait_until};
 
 /// A metadata server that answers after `delay`, or never.
-fn metadata(delay: Option<Duration>) -> String {
+pub fn metadata(delay: Option<Duration>) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {

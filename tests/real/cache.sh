@@ -12,6 +12,14 @@ python_tracer() {
         cp examples/python/requirements.txt "$stamp"
 }
 
+# python_platforms: makes $cache/platforms, a virtual environment with the tracer and Datadog's DogStatsD client.
+python_platforms() {
+    local wanted=tests/real/platforms/requirements.txt
+    cmp -s "$wanted" "$cache/platforms/requirements.txt" && return
+    rm -rf "$cache/platforms"
+    python3 -m venv "$cache/platforms" && "$cache/platforms/bin/pip" install -q -r "$wanted" && cp "$wanted" "$cache/platforms/requirements.txt"
+}
+
 # node_tracer: makes $cache/node, with the Node example's dependencies in node_modules.
 node_tracer() {
     cmp -s examples/node/package.json "$cache/node/package.json.installed" && return
