@@ -1,5 +1,5 @@
 //! Cost of the trace path alone, without HTTP, compression and network: nanoseconds per span, over bodies given as files.
-//! `cargo bench --bench trace -- FILE...` (bodies of `/v0.4/traces` or `/v0.5/traces`, told apart by themselves).
+//! `cargo bench --bench trace -- [--older] FILE...` (bodies of `/v0.4/traces` or `/v0.5/traces`, told apart by themselves).
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints its result")]
 
@@ -26,6 +26,8 @@ fn settings() -> Settings {
         stats_disabled: std::env::args().any(|arg| arg == "--no-stats"),
         component_to_name: false,
         big_resource: false,
+        older: std::env::args().any(|arg| arg == "--older"),
+        features: Vec::new(),
         obfuscation: Default::default(),
         filters: Default::default(),
         replace: Vec::new(),

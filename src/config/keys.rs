@@ -1,6 +1,6 @@
 //! Every variable that is read, with what it means: the settings table of the README is made of this file.
 
-use super::{filtering, obfuscation};
+use super::{filtering, obfuscation, worker};
 
 /// A setting.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ pub const ALL: &[Group] = &[
             &API_KEY,
             &SITE,
             &TRACE_URL,
+            &worker::ENABLED,
+            &worker::URL,
+            &worker::VECTOR_ENABLED,
+            &worker::VECTOR_URL,
             &PROXY_HTTPS,
             &PROXY_HTTP,
             &NO_PROXY,
@@ -337,7 +341,7 @@ pub const FEATURES: Key = Key {
     meaning: "Flags of the agent, between commas: `component2name` names spans by their `component` tag, `big_resource` allows resources of \
               15,000 bytes instead of 5,000, `probabilistic_sampler_full_trace_id` chooses by all 128 bits of the trace id, \
               `error_rare_sample_tracer_drop` lets errors and rare traces be kept that the tracer (not the user) dropped with a negative \
-              priority. Others have no effect.",
+              priority, `disable-convert-traces` sends traces in the agent's older form. Others have no effect.",
 };
 /// The viewer.
 pub const VIEW: Key = Key {

@@ -12,6 +12,7 @@ mod read;
 mod readme;
 #[cfg(test)]
 mod tests;
+pub mod worker;
 
 use std::time::Duration;
 

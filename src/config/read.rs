@@ -41,8 +41,10 @@ const PORT: u16 = 8126;
 /// The settings that `env` says, and what is wrong in it. It never fails.
 pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let mut reader = Reader { env, problems: Vec::new() };
-    let relay = reader.relay();
-    let pipeline = reader.pipeline(relay.api_key.is_some());
+    let worker = reader.worker_url();
+    let is_to_worker = worker.is_some();
+    let relay = reader.relay(worker);
+    let pipeline = reader.pipeline(relay.api_key.is_some(), is_to_worker);
     let settings = Settings {
         intake: reader.intake(mode),
         pipeline,
@@ -58,8 +60,8 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
 }
 
 pub(super) struct Reader<'a> {
-    env: &'a Env,
-    problems: Vec<Problem>,
+    pub(super) env: &'a Env,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
@@ -114,13 +116,15 @@ impl Reader<'_> {
         }
     }
 
-    fn relay(&mut self) -> relay::Settings {
+    fn relay(&mut self, worker: Option<String>) -> relay::Settings {
         let site = self.optional(&keys::SITE, parse::site);
         let site = site.as_deref().unwrap_or(keys::SITE.default);
         let no_proxy = self.take(&keys::NO_PROXY, Vec::new(), parse::list);
         relay::Settings {
             api_key: self.api_key(),
-            trace_url: self.trace_url().unwrap_or_else(|| format!("https://trace.agent.{site}")),
+            trace_url: worker
+                .or_else(|| self.url(&keys::TRACE_URL, &using(&keys::TRACE_URL)))
+                .unwrap_or_else(|| format!("https://trace.agent.{site}")),
             queue_bytes_max: self.take(&keys::QUEUE_BYTES, QUEUE_BYTES_DEFAULT, |text| {
                 match parse::bytes(text)? {
                     bytes if bytes >= QUEUE_BYTES_MIN => Ok(bytes),
@@ -151,14 +155,14 @@ impl Reader<'_> {
         None
     }
 
-    /// `DD_APM_DD_URL`; a user and password in it would be a secret, so the value is shown without.
-    fn trace_url(&mut self) -> Option<String> {
-        let (name, text) = self.env.text(&keys::TRACE_URL)?;
+    /// The address of an intake; a user and password in it would be a secret, so the value is shown without.
+    pub(super) fn url(&mut self, key: &Key, instead: &str) -> Option<String> {
+        let (name, text) = self.env.text(key)?;
         match parse::base_url(&text) {
             Ok(url) => Some(url),
             Err(wrong) => {
                 let shown = Url::new(&text).to_string();
-                self.problems.push(Problem::new(name, &shown, &wrong, &using(&keys::TRACE_URL)));
+                self.problems.push(Problem::new(name, &shown, &wrong, instead));
                 None
             }
         }
@@ -176,7 +180,7 @@ impl Reader<'_> {
         }
     }
 
-    fn pipeline(&mut self, sending: bool) -> pipeline::Settings {
+    fn pipeline(&mut self, sending: bool, is_to_worker: bool) -> pipeline::Settings {
         let span_tags = self.span_tags();
         let features = self.take(&keys::FEATURES, Vec::new(), parse::list);
         let has = |feature: &str| features.iter().any(|own| own == feature);
@@ -202,6 +206,8 @@ impl Reader<'_> {
             span_tags,
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
             obfuscation: self.obfuscation(&features),
+            older: is_to_worker || has("disable-convert-traces"),
+            features,
         }
     }
 

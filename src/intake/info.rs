@@ -29,6 +29,9 @@ struct Document<'a> {
     version: &'a str,
     git_commit: &'a str,
     endpoints: &'a [&'a str],
+    /// As they are set, whether they have an effect or not.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    feature_flags: &'a [String],
     /// A tracer may drop what it does not sample, once it has computed stats of it, and may compute them: only where somebody receives
     /// those stats. The viewer has to see every trace, and so has the probabilistic sampler.
     client_drop_p0s: bool,
@@ -100,6 +103,7 @@ impl Info {
             version: version::AGENT,
             git_commit: "",
             endpoints: &route::LISTED,
+            feature_flags: &pipeline.features,
             client_drop_p0s: pipeline.sending && pipeline.sampling.probabilistic.is_none(),
             span_meta_structs: true,
             long_running_spans: true,
@@ -201,6 +205,8 @@ mod tests {
             stats_disabled: false,
             component_to_name: false,
             big_resource: false,
+            older: false,
+            features: Vec::new(),
             obfuscation: Default::default(),
             filters: Default::default(),
             replace: Vec::new(),

@@ -5,6 +5,7 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod look;
+mod older;
 mod sampled;
 mod stats;
 mod traces;
@@ -21,12 +22,12 @@ use crate::trace::decode::{self, ApiVersion};
 use crate::trace::filter::{self, Filters};
 use crate::trace::keys::Keys;
 use crate::trace::model::Body;
-use crate::trace::payload::{Agent, Batch};
+use crate::trace::payload::{Agent, Batch, Encoded};
 use crate::trace::redact::Redactor;
 use crate::trace::redact::replace::{self, Rules};
 use crate::trace::sample::{self, Reply, Samplers};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
-use crate::trace::{Tracer, chunk, normalise, obfuscate};
+use crate::trace::{Tracer, chunk, normalise, obfuscate, older as older_form};
 use crate::{version, view};
 
 /// What the pipeline does to traces.
@@ -60,6 +61,11 @@ pub struct Settings {
     pub filters: filter::Settings,
     /// `DD_APM_REPLACE_TAGS`.
     pub replace: Vec<replace::Setting>,
+    /// Payloads have the older form, `tracerPayloads` (`DD_APM_FEATURES` has `disable-convert-traces`, or they go to a worker of Observability
+    /// Pipelines or Vector).
+    pub older: bool,
+    /// `DD_APM_FEATURES` as it is set.
+    pub features: Vec<String>,
     /// How long a batch that is not full waits.
     pub flush_interval: Duration,
     /// Whether anything is sent: there is an API key. Without one nothing is sampled out, every rate is 1 and `client_drop_p0s` is false.
@@ -153,6 +159,8 @@ pub struct Pipeline {
     body: Body,
     work: chunk::Work,
     batch: Batch,
+    /// The batch of the older form. One of the two is always empty.
+    older: older_form::Batch,
     /// When the oldest chunk of the batch came, in nanoseconds since 1970; nothing while it is empty.
     batch_since_ns: Option<u64>,
     buffer: Vec<u8>,
@@ -189,10 +197,12 @@ impl Pipeline {
         let rules = chunk::Rules {
             component_to_name: settings.component_to_name,
             resource_bytes_max: settings.resource_bytes_max(),
+            older: settings.older,
         };
         let mut problems = Vec::new();
         let filters =
             Filters::compile(&settings.filters, settings.component_to_name, &mut problems);
+        let filters = filters.in_form(settings.older);
         let replace_rules = Rules::compile(&settings.replace_rules(), &mut problems);
         for problem in &problems {
             tracing::error!("{problem}");
@@ -210,6 +220,7 @@ impl Pipeline {
             body: Body::default(),
             work: chunk::Work::default(),
             batch: Batch::default(),
+            older: older_form::Batch::default(),
             batch_since_ns: None,
             buffer: Vec::new(),
             languages: BTreeSet::new(),
@@ -252,7 +263,11 @@ impl Pipeline {
         let result = match decoded {
             Ok(()) => {
                 self.name_language(request.tracer.lang);
-                self.take_body(&body, request, now_ns);
+                if self.settings.older {
+                    self.take_older_body(&body, request, now_ns);
+                } else {
+                    self.take_body(&body, request, now_ns);
+                }
                 self.send_full_stats(now_ns);
                 Ok(())
             }
@@ -315,7 +330,7 @@ impl Pipeline {
     /// Hands the batch to the relay.
     fn send_batch(&mut self) {
         self.batch_since_ns = None;
-        if self.batch.is_empty() {
+        if self.batch.is_empty() && self.older.is_empty() {
             return;
         }
         let agent = Agent {
@@ -328,7 +343,11 @@ impl Pipeline {
         };
         let mut body = std::mem::take(&mut self.buffer);
         body.clear();
-        let tracer_payloads = self.batch.encode(&agent, &mut body);
+        let tracer_payloads: Vec<Encoded> = if self.settings.older {
+            self.older.encode(&agent, &mut body)
+        } else {
+            self.batch.encode(&agent, &mut body)
+        };
         let mut counts = Counts::default();
         let mut parts = Vec::with_capacity(tracer_payloads.len());
         for part in tracer_payloads {

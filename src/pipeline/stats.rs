@@ -49,6 +49,9 @@ pub(super) fn count(
         let bucket = concentrator.bucket(span.start.wrapping_add(span.duration));
         let (peers, base) = peers(span, work, settings.peer_tags_aggregation);
         key_words(words, span, work, bucket, synthetics, peers, base);
+        if work.is_older {
+            words.extend_from_slice(&[span.notes.span_kind, payload.head_number]);
+        }
         let group = payload.groups.find(words, || {
             let text = |(key, value): &(Ref, Ref)| (strings.get(*key), strings.get(*value));
             let peers: Vec<_> = peers.iter().chain(&base).map(text).collect();
@@ -59,7 +62,7 @@ pub(super) fn count(
                 grpc_status: &grpc,
                 peer_tags: &peers,
                 metric_tags: &primaries,
-                ..group_key(span, strings, synthetics)
+                ..group_key(span, work, strings, synthetics)
             };
             let base_service = strings.get(root.notes.base_service.1);
             concentrator.group(bucket, &payload_key(settings, head, base_service), &key)
@@ -69,7 +72,7 @@ pub(super) fn count(
             Hit {
                 duration_ns: span.duration,
                 weight,
-                error: span.error,
+                error: span.error != 0,
                 top_level: span.notes.is_top_level,
             },
         );
@@ -138,13 +141,22 @@ fn key_words(
     }
 }
 
-fn group_key<'a>(span: &Ready, strings: &'a Strings, synthetics: bool) -> GroupKey<'a> {
+fn group_key<'a>(
+    span: &Ready,
+    work: &Work,
+    strings: &'a Strings,
+    synthetics: bool,
+) -> GroupKey<'a> {
     GroupKey {
         service: strings.get(span.service),
         name: strings.get(span.name),
         resource: strings.get(span.resource),
         kind: strings.get(span.kind),
-        span_kind: span.span_kind.name(),
+        span_kind: if work.is_older {
+            strings.get(span.notes.span_kind)
+        } else {
+            span.span_kind.name()
+        },
         status_code: span.notes.status_code,
         synthetics,
         is_trace_root: span.parent_id == 0,

@@ -17,7 +17,7 @@ use crate::trace::table::Table;
 const TRACKED_ERROR: [&str; 2] = ["_dd.error_tracking_standalone.error", "true"];
 
 /// A chunk's counts.
-fn counts(chunk: &Chunk) -> Counts {
+pub(super) fn counts(chunk: &Chunk) -> Counts {
     Counts { spans: chunk.spans.range().len() as u64, chunks: 1, stats_groups: 0 }
 }
 
@@ -163,11 +163,7 @@ impl Pipeline {
             decision.share == Share::Part && self.samplers.kept().first() != Some(&0);
         let marker = table.strings.intern(context.body.form.marker().as_bytes());
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
-        let mut tracked = None;
-        if decision.is_tracked_error {
-            let [key, value] = TRACKED_ERROR.map(|text| table.strings.intern(text.as_bytes()));
-            tracked = Some((key, value));
-        }
+        let tracked = decision.is_tracked_error.then(|| tracked_error(table));
         let additions = Additions {
             is_dropped: decision.is_dropped,
             chunk: tracked.as_slice(),
@@ -193,12 +189,18 @@ impl Pipeline {
 }
 
 /// The user's span tags as numbers. (An empty list allocates nothing.)
-fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
+pub(super) fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
     let mut intern = |text: &String| table.strings.intern(text.as_bytes());
     tags.iter()
         .take(crate::trace::keys::SPAN_TAGS_MAX)
         .map(|(key, value)| (intern(key), intern(value)))
         .collect()
+}
+
+/// The chunk's attribute of a trace with an error, where only errors are tracked, as numbers.
+pub(super) fn tracked_error(table: &mut Table) -> (Ref, Ref) {
+    let [key, value] = TRACKED_ERROR.map(|text| table.strings.intern(text.as_bytes()));
+    (key, value)
 }
 
 /// How many of the chunk's spans are marked as converted; `is_first_gone`: its first span is not sent.
@@ -212,6 +214,6 @@ fn marked_spans(chunk: &Chunk, body: &Body, is_first_gone: bool) -> usize {
 
 /// How many traces the tracer has dropped itself for each of the chunks that it sent.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a weight")]
-fn dropped_p0_weight(dropped: u64, chunks: usize) -> f32 {
+pub(super) fn dropped_p0_weight(dropped: u64, chunks: usize) -> f32 {
     (dropped as f64 / chunks.max(1) as f64) as f32
 }

@@ -16,6 +16,7 @@ pub mod marks;
 pub mod model;
 pub mod normalise;
 pub mod obfuscate;
+pub mod older;
 pub mod pattern;
 pub mod payload;
 pub mod redact;

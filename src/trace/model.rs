@@ -113,8 +113,8 @@ pub struct Span {
     pub start: i64,
     /// Nanoseconds.
     pub duration: i64,
-    /// Whether `error` is not 0.
-    pub error: bool,
+    /// `error` as it came; 0 for none.
+    pub error: i32,
     /// Of [`Body::attributes`].
     pub attributes: Slice,
     /// Of [`Body::links`].
@@ -176,9 +176,11 @@ pub struct Event {
 /// The value of an event's attribute.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum EventValue {
-    /// No value of a known type.
+    /// No value.
     #[default]
     None,
+    /// A value of a type that nobody knows, of which only the type is kept.
+    Other(i32),
     /// A string.
     Text(Text),
     /// A boolean.

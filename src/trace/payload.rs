@@ -36,10 +36,10 @@ pub struct Head<'a> {
     pub otlp_export: &'a str,
 }
 
-const HEAD_VALUES: usize = 11;
+pub(super) const HEAD_VALUES: usize = 11;
 
 impl<'a> Head<'a> {
-    fn values(&self) -> [&'a str; HEAD_VALUES] {
+    pub(super) fn values(&self) -> [&'a str; HEAD_VALUES] {
         [
             self.container_id,
             self.lang,
@@ -53,6 +53,36 @@ impl<'a> Head<'a> {
             self.process_tags,
             self.otlp_export,
         ]
+    }
+
+    /// With these values, which are in the order of [`Head::values`].
+    pub(super) fn of(values: &'a [String; HEAD_VALUES]) -> Self {
+        let [
+            container_id,
+            lang,
+            lang_version,
+            tracer_version,
+            env,
+            hostname,
+            app_version,
+            git_commit_sha,
+            apm_mode,
+            process_tags,
+            otlp_export,
+        ] = values.each_ref().map(String::as_str);
+        Self {
+            container_id,
+            lang,
+            lang_version,
+            tracer_version,
+            env,
+            hostname,
+            app_version,
+            git_commit_sha,
+            apm_mode,
+            process_tags,
+            otlp_export,
+        }
     }
 }
 
@@ -75,6 +105,8 @@ pub struct Payload {
     pub own: OwnKeys,
     /// The groups of stats that are known by the numbers of its strings.
     pub groups: Groups<GroupId>,
+    /// In the older form: which of several heads the chunk at hand has (see [`crate::trace::older::Batch::set_head`]).
+    pub head_number: u32,
 }
 
 /// The numbers of the strings that we add to spans ourselves.
@@ -157,6 +189,18 @@ pub struct Agent<'a> {
     pub rare_sampler: bool,
 }
 
+impl Agent<'_> {
+    /// Appends it as the first fields of an agent payload.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        wire::bytes(out, 0x0a, self.hostname.as_bytes());
+        wire::bytes(out, 0x12, self.env.as_bytes());
+        wire::bytes(out, 0x3a, self.version.as_bytes());
+        wire::double(out, 0x41, self.target_tps);
+        wire::double(out, 0x49, self.errors_tps);
+        wire::number(out, 0x50, u64::from(self.rare_sampler));
+    }
+}
+
 /// The place of a tracer payload in the agent payload, and what is in it.
 #[derive(Clone, Debug)]
 pub struct Encoded {
@@ -209,12 +253,7 @@ impl Batch {
     /// Appends the whole as an agent payload to `out`, empties the batch and says what was in it.
     pub fn encode(&mut self, agent: &Agent<'_>, out: &mut Vec<u8>) -> Vec<Encoded> {
         let mut encoded = Vec::with_capacity(self.open.len());
-        wire::bytes(out, 0x0a, agent.hostname.as_bytes());
-        wire::bytes(out, 0x12, agent.env.as_bytes());
-        wire::bytes(out, 0x3a, agent.version.as_bytes());
-        wire::double(out, 0x41, agent.target_tps);
-        wire::double(out, 0x49, agent.errors_tps);
-        wire::number(out, 0x50, u64::from(agent.rare_sampler));
+        agent.encode(out);
         for mut payload in self.open.drain(..) {
             if !payload.chunks.is_empty() {
                 let from = out.len();

@@ -12,7 +12,7 @@ use pillion::trace::Tracer;
 use pillion::trace::decode::ApiVersion;
 use serde_json::{Value, json};
 
-use crate::case::{Case, Request};
+use crate::case::{Case, Form, Request};
 use crate::{stats, traces};
 
 /// What a case gave.
@@ -24,10 +24,21 @@ pub(crate) struct Ours {
 }
 
 /// The settings of a case, read as the program reads them. An API key is there, so that traces are sampled.
-pub(crate) fn settings(case: &Case) -> config::Settings {
-    let mut pairs: Vec<(&str, &str)> =
-        case.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    pairs.push(("DD_API_KEY", "x"));
+pub(crate) fn settings(case: &Case, form: Form) -> config::Settings {
+    const FEATURES: &str = "DD_APM_FEATURES";
+    let mut features: Vec<&str> = Vec::new();
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for (key, value) in &case.settings {
+        match key.as_str() {
+            FEATURES => features.push(value),
+            key => pairs.push((key, value)),
+        }
+    }
+    if form == Form::Older {
+        features.push("disable-convert-traces");
+    }
+    let features = features.join(",");
+    pairs.extend([("DD_API_KEY", "x"), (FEATURES, &features)]);
     config::read(&Env::of(&pairs), Mode::Sidecar).0
 }
 
@@ -40,7 +51,7 @@ pub(crate) fn now_ns(clock: u64) -> u64 {
 }
 
 /// Runs the case's requests through a pipeline and decodes what it sends.
-pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
+pub(crate) fn through_the_library(case: &Case, form: Form) -> Result<Ours, String> {
     let sent: Rc<RefCell<Vec<Payload>>> = Rc::default();
     let outlet = Rc::clone(&sent);
     let outlet = move |payload| {
@@ -49,7 +60,7 @@ pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
     };
     let mut now_ns = now_ns(case.clock);
     let mut pipeline = Pipeline::new(
-        settings(case).pipeline,
+        settings(case, form).pipeline,
         Arc::new(Ledger::default()),
         Box::new(outlet),
         None,
@@ -69,7 +80,7 @@ pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
     let (mut trace_payloads, mut stats_payloads) = (Vec::new(), Vec::new());
     for payload in sent.borrow().iter() {
         match payload.kind {
-            Kind::Traces => trace_payloads.push(traces::normal(&payload.body)?),
+            Kind::Traces => trace_payloads.push(traces::normal(&payload.body, form)?),
             Kind::Stats => stats_payloads.push(stats::normal(&payload.body)?),
         }
     }

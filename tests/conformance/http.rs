@@ -15,7 +15,7 @@ use pillion::pipeline::Pipeline;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::case::{Case, Request};
+use crate::case::{Case, Form, Request};
 use crate::drive;
 use crate::replies::Reply;
 
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends the case's requests to an intake of its own and returns the answers. (The wait between requests is for the rates, which are
 /// compared where the clock is the case's.)
-pub(crate) fn through_the_intake(case: &Case) -> Result<Vec<Reply>, String> {
-    let settings = drive::settings(case);
+pub(crate) fn through_the_intake(case: &Case, form: Form) -> Result<Vec<Reply>, String> {
+    let settings = drive::settings(case, form);
     let (listeners, address) = listen(&settings.intake)?;
     let served = Served::start(listeners, settings, case.clock);
     let replies = case.requests.iter().map(|request| {

@@ -1,6 +1,10 @@
 //! A chunk between decoding and encoding: its spans normalised, their strings turned into numbers, and what the rules found on the way.
 
+pub mod older;
 mod redacted;
+mod tree;
+
+pub use tree::find_root;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -105,6 +109,10 @@ pub struct Notes {
     pub has_rate: bool,
     /// Key and value of `_dd.base_service`.
     pub base_service: (Ref, Ref),
+    /// The text of `span.kind`, and of `http.status_code`. Only the older form looks at them.
+    pub span_kind: Ref,
+    /// See [`Notes::span_kind`].
+    pub http_status: Ref,
     /// Attributes that samplers look at once in a while.
     pub marks: Marks,
 }
@@ -136,8 +144,8 @@ pub struct Ready {
     pub start: u64,
     /// Nanoseconds.
     pub duration: u64,
-    /// Whether it is an error.
-    pub error: bool,
+    /// 0 where it is no error. Else 1, or in the older form the number that came.
+    pub error: i32,
     /// `_top_level` is to be added.
     pub add_top_level: bool,
     /// Of [`Work::attributes`].
@@ -163,16 +171,15 @@ pub struct ChunkFacts {
     pub priority: i32,
     /// `_dd.origin`.
     pub origin: Ref,
-    /// From `_dd.p.dm`.
+    /// From `_dd.p.dm`. In the older form only what we have decided ourselves.
     pub sampling_mechanism: Option<u32>,
+    /// `_dd.p.dm` itself, which the older form sends.
+    pub decision_maker: Option<Ref>,
     /// All 128 bits.
     pub trace_id: u128,
     /// Attributes of its spans that samplers look at once in a while.
     pub marks: Marks,
 }
-
-/// A chunk of up to this many spans is searched for a parent; a larger one gets an index.
-const SEARCHED_SPANS_MAX: usize = 32;
 
 /// The priority of a chunk that has none.
 pub const PRIORITY_NONE: i32 = -128;
@@ -183,6 +190,7 @@ impl Default for ChunkFacts {
             priority: PRIORITY_NONE,
             origin: 0,
             sampling_mechanism: None,
+            decision_maker: None,
             trace_id: 0,
             marks: Marks::NONE,
         }
@@ -196,6 +204,8 @@ pub struct Rules {
     pub component_to_name: bool,
     /// Bytes of a resource.
     pub resource_bytes_max: usize,
+    /// Chunks go into payloads of the older form.
+    pub older: bool,
 }
 
 /// One chunk at a time, in lists that are used again for the next.
@@ -213,6 +223,8 @@ pub struct Work {
     pub facts: ChunkFacts,
     /// The root's index in `spans`.
     pub root: usize,
+    /// Whether the rules of the older form hold for the attributes: texts and numbers are two maps.
+    pub is_older: bool,
     services_by_span: HashMap<u64, Ref, RandomState>,
     has_priority_owner: bool,
 }
@@ -248,12 +260,20 @@ impl Work {
         self.primaries.clear();
         self.facts = ChunkFacts::default();
         self.has_priority_owner = false;
+        self.is_older = context.rules.older;
         for index in chunk.spans.range() {
-            self.take_span(index, table, context, redactor);
+            if self.is_older {
+                self.take_older_span(index, table, context, redactor);
+            } else {
+                self.take_span(index, table, context, redactor);
+            }
         }
         self.root = find_root(self.spans.len(), |index| {
             (self.spans[index].span_id, self.spans[index].parent_id)
         });
+        if self.is_older {
+            self.take_older_facts(chunk, table, context);
+        }
         self.mark_top_level(context.tracer.computed_top_level);
     }
 
@@ -281,7 +301,7 @@ impl Work {
             },
             span_id: span.span_id,
             parent_id: if span.parent_id == span.span_id { 0 } else { span.parent_id },
-            error: span.error,
+            error: i32::from(is_error(span.error, context.body.form)),
             links: span.links,
             events: span.events,
             ..Ready::default()
@@ -492,52 +512,11 @@ impl Work {
             _ => {}
         }
     }
-
-    /// A span is top-level where it enters its service: it has no parent here, or one of another service.
-    fn mark_top_level(&mut self, computed_by_client: bool) {
-        if computed_by_client {
-            for span in &mut self.spans {
-                span.add_top_level = span.notes.is_client_top_level;
-                span.notes.is_top_level |= span.add_top_level;
-            }
-            return;
-        }
-        let is_large = self.spans.len() > SEARCHED_SPANS_MAX;
-        if is_large {
-            self.services_by_span.clear();
-            self.services_by_span
-                .extend(self.spans.iter().map(|span| (span.span_id, span.service)));
-        }
-        // Neighbours mostly share their parent, so the last answer is the first guess.
-        let mut last = (0, None);
-        for index in 0..self.spans.len() {
-            let parent_id = self.spans[index].parent_id;
-            if parent_id != last.0 {
-                let parent = if is_large {
-                    self.services_by_span.get(&parent_id).copied()
-                } else {
-                    self.spans
-                        .iter()
-                        .rfind(|span| span.span_id == parent_id)
-                        .map(|span| span.service)
-                };
-                last = (parent_id, parent.filter(|_| parent_id != 0));
-            }
-            let span = &mut self.spans[index];
-            span.add_top_level = last.1 != Some(span.service);
-            span.notes.is_top_level |= span.add_top_level;
-        }
-    }
 }
 
-/// The index of the root of `len` spans, of which `ids` gives own and parent's id: from the last to the first, the first without a parent;
-/// else a span whose parent is not here; else the last (spec: trace-agent 3.5).
-pub fn find_root(len: usize, ids: impl Fn(usize) -> (u64, u64)) -> usize {
-    if let Some(root) = (0..len).rfind(|index| ids(*index).1 == 0) {
-        return root;
-    }
-    let is_orphan = |index: &usize| !(0..len).any(|other| ids(other).0 == ids(*index).1);
-    (0..len).find(is_orphan).unwrap_or(len.saturating_sub(1))
+/// Whether a span is one with an error. In JSON the agent takes only positive numbers for one.
+fn is_error(error: i32, form: Form) -> bool {
+    if form.is_json() { error > 0 } else { error != 0 }
 }
 
 /// Whether the agent drops the chunk whole: it has no span, or one whose id is 0.

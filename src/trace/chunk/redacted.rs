@@ -181,11 +181,20 @@ fn ready_value(table: &mut Table, scalar: &Scalar<'_>) -> ReadyValue {
 }
 
 /// The value of `db.type`, where it matters.
-fn database(redactor: &Redactor, kind: SpanType, span: &Span, context: &Context<'_>) -> String {
+pub(super) fn database(
+    redactor: &Redactor,
+    kind: SpanType,
+    span: &Span,
+    context: &Context<'_>,
+) -> String {
     if kind != SpanType::Sql || !redactor.reads_dialects() {
         return String::new();
     }
-    let is_it = |attribute: &&Attribute| attribute.key.of(context.source) == DATABASE;
+    // In the older form numbers and bytes are other maps.
+    let is_it = |attribute: &&Attribute| {
+        attribute.key.of(context.source) == DATABASE
+            && (!context.rules.older || matches!(attribute.value, Value::Text(_)))
+    };
     let found = context.body.attributes[span.attributes.range()].iter().rfind(is_it);
     match found.map(|attribute| attribute.value) {
         Some(Value::Text(text)) => as_text(text.of(context.source)).into_owned(),

@@ -75,13 +75,10 @@ struct EventArray {
 /// Decodes a whole body of form [`Form::V04Json`] or [`Form::V01Json`]. What follows the first value is ignored, as in the agent.
 pub(super) fn decode(bytes: &[u8], form: Form, keys: &Keys, body: &mut Body) -> Fallible<()> {
     let text = String::from_utf8_lossy(bytes);
-    let mut chunks: Vec<Vec<Maybe<Span>>> = match form {
+    let chunks: Vec<Vec<Maybe<Span>>> = match form {
         Form::V01Json => by_trace(read(&text)?),
         _ => read::<Vec<Maybe<Vec<Maybe<Span>>>>>(&text)?.into_iter().flatten().collect(),
     };
-    // In JSON the agent takes only positive numbers for an error.
-    let spans = chunks.iter_mut().flatten().flatten();
-    spans.for_each(|span| span.error = span.error.map(|error| error.max(0)));
     let msgpack =
         rmp_serde::to_vec_named(&chunks).map_err(|error| Error::Json(error.to_string()))?;
     v04::decode_as(form, &msgpack, keys, body)?;

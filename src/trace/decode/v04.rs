@@ -251,7 +251,7 @@ impl Decoder<'_> {
             2 => EventValue::Int(int),
             3 => EventValue::Double(double),
             4 if may_be_array => EventValue::Array(array),
-            _ => EventValue::None,
+            other => EventValue::Other(other),
         })
     }
 

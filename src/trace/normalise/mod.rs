@@ -188,9 +188,15 @@ pub fn truncate(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
 }
 
-/// The key of a text tag: where it is longer than [`META_KEY_BYTES_MAX`], cut there with `...` appended.
+/// The key of a text tag: where it is longer than [`META_KEY_BYTES_MAX`], cut there with `...` appended. Keys of structured values stay.
 #[must_use]
 pub fn meta_key(key: &str) -> Cow<'_, str> {
+    if is_structured(key) { Cow::Borrowed(key) } else { metric_key(key) }
+}
+
+/// The key of a number tag, likewise, whatever it is.
+#[must_use]
+pub fn metric_key(key: &str) -> Cow<'_, str> {
     shorten(key, META_KEY_BYTES_MAX)
 }
 

@@ -2,6 +2,7 @@
 //! cut, and what the user's own rules find is replaced (spec: trace-agent 3.7, 7.1). All of it happens before a text enters the string table,
 //! so what was taken out of a span is nowhere in the payload.
 
+pub mod older;
 pub mod replace;
 mod scalar;
 mod span_type;
@@ -199,16 +200,28 @@ impl Redactor {
         value: &'a str,
         dbms: &str,
     ) -> Option<Scalar<'a>> {
+        let hidden = self.hidden(kind, class, key, value, dbms)?;
+        self.rules.attribute(key, Scalar::Text(hidden))
+    }
+
+    /// A text tag through the first steps: hidden, cut. Nothing where the tag goes.
+    fn hidden<'a>(
+        &mut self,
+        kind: SpanType,
+        class: Class,
+        key: &str,
+        value: &'a str,
+        dbms: &str,
+    ) -> Option<Cow<'a, str>> {
         let hidden = match self.hide(kind, class, value, dbms) {
             Verdict::Keep => Cow::Borrowed(value),
             Verdict::Text(text) => Cow::Owned(text.to_owned()),
             Verdict::Drop => return None,
         };
-        let cut = match normalise::meta_value(key, &hidden) {
+        Some(match normalise::meta_value(key, &hidden) {
             Cow::Owned(cut) => Cow::Owned(cut),
             Cow::Borrowed(_) => hidden,
-        };
-        self.rules.attribute(key, Scalar::Text(cut))
+        })
     }
 
     /// A number tag through the same steps: where a text of that key would be hidden it becomes one.

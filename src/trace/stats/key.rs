@@ -99,7 +99,8 @@ pub struct GroupKey<'a> {
     pub resource: &'a str,
     /// The span's type.
     pub kind: &'a str,
-    /// `internal`, `server`, `client`, `producer` or `consumer`; `unknown` where a v0.5 body gives none.
+    /// `internal`, `server`, `client`, `producer` or `consumer`; `unknown` where a v0.5 body gives none. In the older form of payloads it is the
+    /// tag as it came.
     pub span_kind: &'a str,
     /// The HTTP status, 0 where there is none.
     pub status_code: u32,
@@ -163,10 +164,11 @@ impl GroupKey<'_> {
 /// Whether a span of this kind is counted by this peer tag: one that calls out by all of them, an internal one only by the service that
 /// it was renamed from.
 fn counts(span_kind: &str, key: &str) -> bool {
-    match span_kind {
-        "client" | "producer" | "consumer" => true,
-        "internal" | "" => key == BASE_SERVICE,
-        _ => false,
+    let is = |kind: &str| span_kind.eq_ignore_ascii_case(kind);
+    if is("client") || is("producer") || is("consumer") {
+        true
+    } else {
+        (span_kind.is_empty() || is("internal")) && key == BASE_SERVICE
     }
 }
 

@@ -164,6 +164,8 @@ fn settings() -> pipeline::Settings {
         stats_disabled: false,
         component_to_name: false,
         big_resource: false,
+        older: false,
+        features: Vec::new(),
         obfuscation: Default::default(),
         filters: Default::default(),
         replace: Vec::new(),

@@ -1,6 +1,8 @@
 //! Chunks and payloads as protobuf, in the form with a string table for each tracer payload (`AgentPayload.idxTracerPayloads`). Numbers of
 //! fields are those of Datadog's `datadog.trace.idx` messages.
 
+pub mod older;
+
 use std::borrow::Cow;
 
 use crate::trace::chunk::{ChunkFacts, Ready, ReadyValue, Work};
@@ -88,7 +90,7 @@ impl Encoder<'_> {
         room.long(0x28, ready.parent_id);
         room.fixed(0x31, ready.start);
         room.long(0x38, ready.duration);
-        room.number(0x40, u32::from(ready.error));
+        room.number(0x40, ready.error.cast_unsigned());
         let mut bytes = 0;
         for (key, value) in attributes {
             bytes += usize::from(!entry(&mut room, *key, *value));
@@ -221,7 +223,7 @@ impl Encoder<'_> {
     /// A value as the text that rules look at.
     fn event_value_text(&self, value: EventValue) -> Cow<'_, str> {
         match value {
-            EventValue::None => Cow::Borrowed(""),
+            EventValue::None | EventValue::Other(_) => Cow::Borrowed(""),
             EventValue::Text(text) => as_text(text.of(self.source)),
             EventValue::Bool(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
             EventValue::Int(int) => Cow::Owned(int.to_string()),
@@ -244,7 +246,7 @@ impl Encoder<'_> {
     fn event_value(&mut self, tag: u8, value: EventValue) {
         let field = wire::open(self.out, tag);
         match value {
-            EventValue::None => {}
+            EventValue::None | EventValue::Other(_) => {}
             EventValue::Text(text) => {
                 let text = self.event_text(text);
                 self.text_value(text);
