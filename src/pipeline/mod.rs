@@ -5,7 +5,7 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod look;
-mod older;
+mod place;
 mod sampled;
 mod stats;
 mod traces;
@@ -27,7 +27,7 @@ use crate::trace::redact::Redactor;
 use crate::trace::redact::replace::{self, Rules};
 use crate::trace::sample::{self, Reply, Samplers};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
-use crate::trace::{Tracer, chunk, normalise, obfuscate, older as older_form};
+use crate::trace::{Tracer, chunk, normalise, obfuscate, older};
 use crate::{version, view};
 
 /// What the pipeline does to traces.
@@ -160,7 +160,7 @@ pub struct Pipeline {
     work: chunk::Work,
     batch: Batch,
     /// The batch of the older form. One of the two is always empty.
-    older: older_form::Batch,
+    older: older::Batch,
     /// When the oldest chunk of the batch came, in nanoseconds since 1970; nothing while it is empty.
     batch_since_ns: Option<u64>,
     buffer: Vec<u8>,
@@ -220,7 +220,7 @@ impl Pipeline {
             body: Body::default(),
             work: chunk::Work::default(),
             batch: Batch::default(),
-            older: older_form::Batch::default(),
+            older: older::Batch::default(),
             batch_since_ns: None,
             buffer: Vec::new(),
             languages: BTreeSet::new(),
@@ -263,11 +263,7 @@ impl Pipeline {
         let result = match decoded {
             Ok(()) => {
                 self.name_language(request.tracer.lang);
-                if self.settings.older {
-                    self.take_older_body(&body, request, now_ns);
-                } else {
-                    self.take_body(&body, request, now_ns);
-                }
+                self.take_body(&body, request, now_ns);
                 self.send_full_stats(now_ns);
                 Ok(())
             }

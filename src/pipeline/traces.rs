@@ -1,13 +1,15 @@
 //! A traces body through all its steps, chunk by chunk: normalise, count, sample, encode.
 
+use super::place::Place;
 use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
 use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
-use crate::trace::chunk::{Context, ReadyValue, is_rejected};
+use crate::trace::chunk::{Context, ReadyValue};
 use crate::trace::decode::Form;
 use crate::trace::encode::{self, Additions};
 use crate::trace::head::BodyFacts;
 use crate::trace::model::{Body, Chunk};
+use crate::trace::older;
 use crate::trace::payload::Head;
 use crate::trace::sample::{Decision, Seen, Share};
 use crate::trace::strings::{Mark, Ref};
@@ -17,7 +19,7 @@ use crate::trace::table::Table;
 const TRACKED_ERROR: [&str; 2] = ["_dd.error_tracking_standalone.error", "true"];
 
 /// A chunk's counts.
-pub(super) fn counts(chunk: &Chunk) -> Counts {
+fn counts(chunk: &Chunk) -> Counts {
     Counts { spans: chunk.spans.range().len() as u64, chunks: 1, stats_groups: 0 }
 }
 
@@ -25,8 +27,19 @@ impl Pipeline {
     /// Takes a decoded body in.
     pub(super) fn take_body(&mut self, body: &Body, request: &TraceRequest<'_>, now_ns: u64) {
         let source = body.source(request.body);
-        let facts = BodyFacts::of(body, source);
         let tracer = &request.tracer;
+        let rules = self.rules.clone();
+        let context = Context { body, source, tracer, rules: &rules, now_ns };
+        if self.settings.older {
+            let mut facts = older::Facts::of(body, source, tracer);
+            self.older.begin_body(body.strings.len());
+            self.take_chunks(&mut Place::Older(&mut facts), &context);
+            if self.older.finish_body(&facts.payload()) {
+                self.send_batch();
+            }
+            return;
+        }
+        let facts = BodyFacts::of(body, source);
         let head = Head {
             container_id: tracer.container_id,
             lang: tracer.lang,
@@ -44,17 +57,28 @@ impl Pipeline {
             },
             otlp_export: &facts.otlp_export,
         };
-        let rules = self.rules.clone();
-        let context = Context { body, source, tracer, rules: &rules, now_ns };
+        self.take_chunks(&mut Place::Indexed { head: &head, open: None }, &context);
+    }
+
+    /// All chunks of a body.
+    fn take_chunks(&mut self, place: &mut Place<'_, '_>, context: &Context<'_>) {
+        let Context { body, tracer, .. } = *context;
         // As in the agent: of the chunks that are left the last takes the place of one of which nothing is sent, so this is the order in which
         // the samplers see them; and what the tracer dropped itself counts for those that are left.
         let mut left = std::mem::take(&mut self.left);
         left.clear();
-        left.extend(0..body.chunks.len());
-        let (mut at, mut open) = (0, None);
+        for (number, chunk) in body.chunks.iter().enumerate() {
+            if place.ignores(chunk) {
+                self.ledger.received(counts(chunk));
+                self.ledger.rejected(counts(chunk));
+            } else {
+                left.push(number);
+            }
+        }
+        let mut at = 0;
         while let Some(&number) = left.get(at) {
             let weight = dropped_p0_weight(tracer.dropped_p0_traces, left.len());
-            if self.take_chunk(&body.chunks[number], &mut open, &head, &context, weight) {
+            if self.take_chunk(&body.chunks[number], place, context, weight) {
                 at += 1;
             } else {
                 left.swap_remove(at);
@@ -63,18 +87,17 @@ impl Pipeline {
         self.left = left;
     }
 
-    /// One chunk; whether something of it is sent. `open` is the payload that the body's chunks go to, once there is one.
+    /// One chunk; whether something of it is sent.
     fn take_chunk(
         &mut self,
         chunk: &Chunk,
-        open: &mut Option<usize>,
-        head: &Head<'_>,
+        place: &mut Place<'_, '_>,
         context: &Context<'_>,
         dropped_p0_weight: f32,
     ) -> bool {
         let counts = counts(chunk);
         self.ledger.received(counts);
-        if is_rejected(chunk, context.body) {
+        if place.rejects(chunk, context) {
             self.ledger.rejected(counts);
             return false;
         }
@@ -82,22 +105,37 @@ impl Pipeline {
             self.ledger.filtered(counts);
             return false;
         }
-        if self.batch.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
-            self.send_batch();
-            *open = None;
-        }
-        let open = *open.get_or_insert_with(|| self.open_payload(head, context.body));
-        let (mark, decision) = self.decide(chunk, open, head, context, dropped_p0_weight);
+        self.make_room(place, context.body);
+        let (mark, decision) = self.decide(chunk, place, context, dropped_p0_weight);
         if decision.share == Share::Nothing {
-            let payload = self.batch.open(open);
+            let payload = place.payload(&mut self.batch, &mut self.older);
             payload.table.take_back(mark);
             payload.groups.take_back();
             self.ledger.sampled_out(counts);
             return false;
         }
-        self.send_chunk(chunk, open, mark, &decision, context);
+        self.send_chunk(chunk, place, mark, &decision, context);
         self.batch_since_ns.get_or_insert(context.now_ns);
         true
+    }
+
+    /// Sees to it that there is a payload for the next chunk, and that the batch has room.
+    fn make_room(&mut self, place: &mut Place<'_, '_>, body: &Body) {
+        match place {
+            Place::Indexed { head, open } => {
+                if self.batch.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
+                    self.send_batch();
+                    *open = None;
+                }
+                open.get_or_insert_with(|| self.open_payload(head, body));
+            }
+            Place::Older(facts) => {
+                if self.older.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
+                    self.older.finish_body(&facts.payload());
+                    self.send_batch();
+                }
+            }
+        }
     }
 
     /// The payload that the body's chunks go to.
@@ -115,17 +153,29 @@ impl Pipeline {
     fn decide(
         &mut self,
         chunk: &Chunk,
-        open: usize,
-        head: &Head<'_>,
+        place: &mut Place<'_, '_>,
         context: &Context<'_>,
         dropped_p0_weight: f32,
     ) -> (Mark, Decision) {
-        let payload = self.batch.open(open);
+        let payload = place.payload(&mut self.batch, &mut self.older);
         let mark = payload.table.strings.mark();
         self.work.take(chunk, &mut payload.table, context, &mut self.redactor);
         if let Some(tap) = &mut self.tap {
             tap(look::spans(&self.work, &payload.table.strings));
         }
+        if let Place::Older(facts) = place {
+            self.older.see(facts, &self.work);
+        }
+        let so_far;
+        let head = match &*place {
+            Place::Indexed { head, .. } => *head,
+            Place::Older(facts) => {
+                so_far = facts.head();
+                self.older.set_head(&so_far);
+                &so_far
+            }
+        };
+        let payload = place.payload(&mut self.batch, &mut self.older);
         payload.groups.begin(self.concentrator.generation());
         if !context.tracer.computed_stats && !self.settings.stats_disabled {
             let concentrator = &mut self.concentrator;
@@ -150,38 +200,45 @@ impl Pipeline {
     fn send_chunk(
         &mut self,
         chunk: &Chunk,
-        open: usize,
+        place: &Place<'_, '_>,
         mark: Mark,
         decision: &Decision,
         context: &Context<'_>,
     ) {
-        let payload = self.batch.open(open);
+        let Context { body, source, .. } = *context;
+        let payload = place.payload(&mut self.batch, &mut self.older);
         let work = &mut self.work;
         let single = self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
         let is_first_gone =
             decision.share == Share::Part && self.samplers.kept().first() != Some(&0);
-        let marker = table.strings.intern(context.body.form.marker().as_bytes());
+        let marker = table.strings.intern(body.form.marker().as_bytes());
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
-        let tracked = decision.is_tracked_error.then(|| tracked_error(table));
+        let mut tracked = None;
+        if decision.is_tracked_error {
+            let [key, value] = TRACKED_ERROR.map(|text| table.strings.intern(text.as_bytes()));
+            tracked = Some((key, value));
+        }
         let additions = Additions {
             is_dropped: decision.is_dropped,
             chunk: tracked.as_slice(),
             single,
             marker: (payload.own.converted, ReadyValue::Text(marker)),
-            marks: marked_spans(chunk, context.body, is_first_gone),
+            marks: marked_spans(chunk, body, is_first_gone),
             lacking: &lacking,
             top_level: payload.own.top_level,
         };
-        encode::chunk(
-            &mut payload.chunks,
-            work,
-            &additions,
-            table,
-            context.body,
-            context.source,
-            &self.redactor.rules,
-        );
+        let out = &mut payload.chunks;
+        match place {
+            Place::Indexed { .. } => {
+                let rules = &self.redactor.rules;
+                encode::chunk(out, work, &additions, table, body, source, rules);
+            }
+            Place::Older(_) => {
+                let strings = &table.strings;
+                encode::older::chunk(out, work, &additions, strings, body, source, &self.redactor);
+            }
+        }
         let (all, sent) = (counts(chunk), work.spans.len() as u64);
         self.ledger.sampled_out(Counts { spans: all.spans - sent, ..Counts::default() });
         payload.counts.add(Counts { spans: sent, ..all });
@@ -189,18 +246,12 @@ impl Pipeline {
 }
 
 /// The user's span tags as numbers. (An empty list allocates nothing.)
-pub(super) fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
+fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
     let mut intern = |text: &String| table.strings.intern(text.as_bytes());
     tags.iter()
         .take(crate::trace::keys::SPAN_TAGS_MAX)
         .map(|(key, value)| (intern(key), intern(value)))
         .collect()
-}
-
-/// The chunk's attribute of a trace with an error, where only errors are tracked, as numbers.
-pub(super) fn tracked_error(table: &mut Table) -> (Ref, Ref) {
-    let [key, value] = TRACKED_ERROR.map(|text| table.strings.intern(text.as_bytes()));
-    (key, value)
 }
 
 /// How many of the chunk's spans are marked as converted; `is_first_gone`: its first span is not sent.
@@ -214,6 +265,6 @@ fn marked_spans(chunk: &Chunk, body: &Body, is_first_gone: bool) -> usize {
 
 /// How many traces the tracer has dropped itself for each of the chunks that it sent.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a weight")]
-pub(super) fn dropped_p0_weight(dropped: u64, chunks: usize) -> f32 {
+fn dropped_p0_weight(dropped: u64, chunks: usize) -> f32 {
     (dropped as f64 / chunks.max(1) as f64) as f32
 }

@@ -174,6 +174,7 @@ impl Table {
     }
 
     /// The number of the value at a position whose key was just looked up, cut where it is too long.
+    #[inline(always)]
     fn value(&mut self, position: usize, text: Text, source: &[u8]) -> Ref {
         if !self.memo.is_empty() {
             return self
@@ -186,7 +187,7 @@ impl Table {
         self.strings.intern_at(&mut self.positions[position].value, text, source)
     }
 
-    #[inline]
+    #[inline(always)]
     fn long_value(&mut self, position: usize, text: Text, source: &[u8]) -> Option<Ref> {
         let bytes = text.of(source);
         if bytes.len() <= normalise::META_VALUE_BYTES_MAX {
@@ -199,6 +200,7 @@ impl Table {
     }
 
     /// The number of a service's normal form.
+    #[inline(always)]
     pub fn service(&mut self, text: Text, source: &[u8], lang: &str) -> Ref {
         let raw = text.of(source);
         if let Some(normal) = self.services.find(raw) {
@@ -211,6 +213,7 @@ impl Table {
     }
 
     /// The number of an operation name's normal form.
+    #[inline(always)]
     pub fn name(&mut self, text: Text, source: &[u8]) -> Ref {
         let raw = text.of(source);
         if let Some(normal) = self.names.find(raw) {
@@ -249,7 +252,7 @@ impl Table {
     }
 
     /// The number of a resource, cut at `bytes_max`.
-    #[inline]
+    #[inline(always)]
     pub fn resource(&mut self, text: Text, source: &[u8], bytes_max: usize) -> Ref {
         let bytes = text.of(source);
         if bytes.len() > bytes_max {
@@ -263,7 +266,7 @@ impl Table {
     }
 
     /// The number of a short text, cut at `bytes_max`.
-    #[inline]
+    #[inline(always)]
     pub fn cut(&mut self, text: Text, source: &[u8], bytes_max: usize) -> Ref {
         let bytes = text.of(source);
         if bytes.len() > bytes_max {

@@ -261,10 +261,10 @@ impl Work {
         self.facts = ChunkFacts::default();
         self.has_priority_owner = false;
         self.is_older = context.rules.older;
-        for index in chunk.spans.range() {
-            if self.is_older {
-                self.take_older_span(index, table, context, redactor);
-            } else {
+        if self.is_older {
+            self.take_older_spans(chunk, table, context, redactor);
+        } else {
+            for index in chunk.spans.range() {
                 self.take_span(index, table, context, redactor);
             }
         }
@@ -313,6 +313,7 @@ impl Work {
         let (attributes, peers, primaries) =
             (self.attributes.len(), self.peers.len(), self.primaries.len());
         let kind = SpanType::of(span.kind.of(source));
+        let rules_apply = !redactor.rules.is_empty();
         let of_body = &context.body.attributes[span.attributes.range()];
         for (position, attribute) in of_body.iter().enumerate() {
             if attribute.key.len() > normalise::META_KEY_BYTES_MAX
@@ -320,7 +321,7 @@ impl Work {
             {
                 continue;
             }
-            if redactor.is_concerned(kind, attribute, source) {
+            if rules_apply || Redactor::is_concerned(kind, attribute, source) {
                 self.take_redacted(position, index, &mut ready, table, context, redactor);
             } else {
                 self.take_attribute(position, attribute, &mut ready, table, context);
@@ -334,7 +335,7 @@ impl Work {
         }
         ready.resource = self.resource(span, &ready, table, context, redactor);
         self.add_tables(kind, table, redactor);
-        if !redactor.rules.is_empty() {
+        if rules_apply {
             self.replace_fields(span, &mut ready, table, context, redactor);
         }
         ready.attributes = Slice::new(attributes, self.attributes.len());

@@ -29,8 +29,21 @@ struct Draft {
 }
 
 impl Work {
-    /// Takes a span in.
-    pub(super) fn take_older_span(
+    /// Takes a chunk's spans in. A function of its own, so that the way of the other form stays as it is.
+    #[inline(never)]
+    pub(super) fn take_older_spans(
+        &mut self,
+        chunk: &Chunk,
+        table: &mut Table,
+        context: &Context<'_>,
+        redactor: &mut Redactor,
+    ) {
+        for index in chunk.spans.range() {
+            self.take_older_span(index, table, context, redactor);
+        }
+    }
+
+    fn take_older_span(
         &mut self,
         index: usize,
         table: &mut Table,

@@ -74,6 +74,7 @@ impl Work {
     }
 
     /// The resource as it is sent: hidden, cut, replaced. An empty one is the name.
+    #[inline(always)]
     pub(super) fn resource(
         &mut self,
         span: &Span,
