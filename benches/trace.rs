@@ -1,7 +1,12 @@
 //! Cost of the trace path alone, without HTTP, compression and network: nanoseconds per span, over bodies given as files.
-//! `cargo bench --bench trace -- [--older] FILE...` (bodies of `/v0.4/traces` or `/v0.5/traces`, told apart by themselves).
+//! `cargo bench --bench trace -- [--form v04|v05|v07|v10] FILE...`: bodies of `/v0.4/traces` unless another form is named.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints its result")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program that prints its result"
+)]
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -40,9 +45,28 @@ fn now_ns() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
 }
 
+/// The form of the bodies, and their files.
+fn arguments() -> (ApiVersion, Vec<String>) {
+    let (mut version, mut files) = (ApiVersion::V04, Vec::new());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--form" {
+            version = match arguments.next().as_deref() {
+                Some("v04") => ApiVersion::V04,
+                Some("v05") => ApiVersion::V05,
+                Some("v07") => ApiVersion::V07,
+                Some("v10") => ApiVersion::V10,
+                other => panic!("no such form: {other:?}"),
+            };
+        } else if !argument.starts_with("--") {
+            files.push(argument);
+        }
+    }
+    (version, files)
+}
+
 fn main() {
-    let files: Vec<String> =
-        std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let (version, files) = arguments();
     let bodies: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     let ledger = Arc::new(Ledger::default());
     let bytes = Rc::new(RefCell::new((0_usize, 0_usize)));
@@ -69,7 +93,7 @@ fn main() {
         for _ in 0..times / bodies.len().max(1) {
             for body in &bodies {
                 let request = TraceRequest {
-                    version: ApiVersion::V04,
+                    version,
                     content_type: Some("application/msgpack"),
                     tracer,
                     body,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many items of each kind something holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,13 +47,15 @@ pub enum Shed {
     NoKey,
     /// The body waited at the door while too many bytes were in flight.
     Busy,
+    /// Nobody answered, and it is not tried again.
+    Unanswered,
     /// A fault of our own: a panic that was caught.
     Fault,
 }
 
 impl Shed {
     /// All reasons, in the order of the exit line.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::QueueFull,
         Self::TooLarge,
         Self::Refused,
@@ -60,6 +63,7 @@ impl Shed {
         Self::Deadline,
         Self::NoKey,
         Self::Busy,
+        Self::Unanswered,
         Self::Fault,
     ];
 
@@ -73,6 +77,7 @@ impl Shed {
             Self::Deadline => "not delivered by the stop deadline",
             Self::NoKey => "no DD_API_KEY",
             Self::Busy => "too many bytes in flight",
+            Self::Unanswered => "no answer from the intake",
             Self::Fault => "internal fault",
         }
     }
@@ -157,6 +162,21 @@ impl fmt::Display for Reading {
 }
 
 impl Flow {
+    /// Counts one item that was accepted.
+    pub fn one_received(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one item that the intake took.
+    pub fn one_sent(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one item that was not delivered.
+    pub fn one_shed(&self, reason: Shed) {
+        self.shed[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Reads all counts. While other threads count, the fields may be of slightly different instants.
     pub fn read(&self) -> Reading {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -180,6 +200,12 @@ pub struct Ledger {
     pub chunks: Flow,
     /// Groups of stats.
     pub stats_groups: Flow,
+    /// Requests of tracers that are passed on as they are while the tracer waits: profiles, probes and the like.
+    pub passed_on: Flow,
+    /// Tracers' telemetry about themselves, which is answered first and passed on then.
+    pub telemetry: Flow,
+    /// Further destinations, each of which gets a copy of every payload.
+    further: Mutex<Vec<(String, Arc<Ledger>)>>,
     /// Request bodies that were refused as malformed or too large.
     pub bodies_refused: AtomicU64,
     /// Lines of our own that were not written because stderr would have blocked.
@@ -217,22 +243,50 @@ impl Ledger {
         self.each(counts, |flow| &flow.shed[reason as usize]);
     }
 
+    /// The ledger of a further destination, named `host` in the line at the end: it counts the copies that go there, and this one does not.
+    pub fn further(&self, host: &str) -> Arc<Self> {
+        let ledger = Arc::new(Self::default());
+        let mut further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        further.push((host.to_owned(), Arc::clone(&ledger)));
+        ledger
+    }
+
     /// What was lost, in one line for people, or nothing where nothing was: what came, what was sent, and what was not, by reason. Spans
-    /// that are still held count as not delivered.
+    /// that are still held count as not delivered. Telemetry of tracers about themselves is no loss to anybody.
     pub fn losses(&self) -> Option<String> {
-        self.account(|read| read.lost() > 0 && !read.only_for_want_of_a_key())
+        let flows = [
+            (&self.spans, "spans"),
+            (&self.stats_groups, "stats groups"),
+            (&self.passed_on, "requests passed on"),
+        ];
+        self.account(&flows, |read| read.lost() > 0 && !read.only_for_want_of_a_key(), Self::losses)
     }
 
     /// What became of everything that came, lost or not, in one line; nothing where nothing came.
     pub fn summary(&self) -> Option<String> {
-        self.account(|read| read.received > 0)
+        let flows = [
+            (&self.spans, "spans"),
+            (&self.stats_groups, "stats groups"),
+            (&self.passed_on, "requests passed on"),
+            (&self.telemetry, "telemetry requests"),
+        ];
+        self.account(&flows, |read| read.received > 0, Self::summary)
     }
 
-    fn account(&self, is_told: impl Fn(&Reading) -> bool) -> Option<String> {
-        let flows = [(&self.spans, "spans"), (&self.stats_groups, "stats groups")];
-        let read = flows.map(|(flow, items)| (flow.read(), items));
-        let told = read.iter().filter(|(read, _)| is_told(read));
-        let parts: Vec<String> = told.map(|(read, items)| format!("{items}: {read}")).collect();
+    fn account(
+        &self,
+        flows: &[(&Flow, &str)],
+        is_told: impl Fn(&Reading) -> bool,
+        of_further: impl Fn(&Self) -> Option<String>,
+    ) -> Option<String> {
+        let read = flows.iter().map(|(flow, items)| (flow.read(), items));
+        let told = read.filter(|(read, _)| is_told(read));
+        let mut parts: Vec<String> = told.map(|(read, items)| format!("{items}: {read}")).collect();
+        let further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_further = further
+            .iter()
+            .filter_map(|(host, ledger)| Some(format!("to {host}: {}", of_further(ledger)?)));
+        parts.extend(of_further);
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
@@ -281,5 +335,40 @@ mod tests {
         let lost = "spans: 15 received, 7 sent, 3 sampled out, 5 lost (2 queue full, 3 not delivered by the stop deadline)";
         assert_eq!(ledger.losses().unwrap(), lost);
         assert_eq!(ledger.summary().unwrap(), format!("{lost}; stats groups: 4 received, 4 sent"));
+    }
+
+    #[test]
+    fn a_further_destination_has_counts_of_its_own() {
+        let ledger = Ledger::default();
+        let further = ledger.further("b.test");
+        let spans = Counts { spans: 2, ..Counts::default() };
+        for each in [&ledger, &*further] {
+            each.received(spans);
+        }
+        ledger.sent(spans);
+        further.shed(Shed::Refused, spans);
+        let lost = "to b.test: spans: 2 received, 0 sent, 2 lost (2 refused by the intake)";
+        assert_eq!(ledger.losses().unwrap(), lost);
+        assert_eq!(ledger.summary().unwrap(), format!("spans: 2 received, 2 sent; {lost}"));
+    }
+
+    #[test]
+    fn a_request_that_was_not_passed_on_is_told_and_telemetry_only_to_those_who_ask() {
+        let ledger = Ledger::default();
+        ledger.telemetry.one_received();
+        ledger.telemetry.one_shed(Shed::Unanswered);
+        assert_eq!(ledger.losses(), None);
+        ledger.passed_on.one_received();
+        ledger.passed_on.one_received();
+        ledger.passed_on.one_sent();
+        let lost =
+            "requests passed on: 2 received, 1 sent, 1 lost (1 not delivered by the stop deadline)";
+        assert_eq!(ledger.losses().unwrap(), lost);
+        assert_eq!(
+            ledger.summary().unwrap(),
+            format!(
+                "{lost}; telemetry requests: 1 received, 0 sent, 1 lost (1 no answer from the intake)"
+            )
+        );
     }
 }

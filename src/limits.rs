@@ -3,7 +3,7 @@
 /// Bytes of one request body: the agent's `max_payload_size` (spec: trace-agent 1.3).
 pub const BODY_BYTES_MAX: usize = 26_214_400;
 
-/// Bytes of all request bodies in flight together. Above it a new body waits until the data plane has caught up.
+/// Bytes of all request bodies of tracers in flight together. Above it a new body waits until the data plane has caught up.
 pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
 
 /// Bytes of one request's head.
@@ -24,6 +24,25 @@ pub const STATS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Items of one array or map in a body: the agent's own bound (spec: trace-agent 1.5).
 pub const DECODE_ITEMS_MAX: usize = 25_000_000;
 
+/// Items of all arrays and maps of one body together. An empty item is one byte in the body and up to 72 once decoded; the densest bodies of
+/// tracers (v0.5, numbers for all strings) have some six million in 25 MiB.
+pub const BODY_ITEMS_MAX: usize = 1 << 23;
+
+/// Spans of one body, and chunks of one body. The smallest span is one byte, and a hundred times that once decoded; tracers send some ten
+/// thousand.
+pub const BODY_SPANS_MAX: usize = 1 << 20;
+
+/// Bytes of the spans of one OTLP request once each has the attributes of its resource: as much as bodies may take together. A collector's
+/// largest batch has a third of it.
+pub const OTLP_SPANS_BYTES_MAX: usize = BODIES_IN_FLIGHT_BYTES_MAX;
+
+/// Bytes of request bodies in flight together on each port of OTLP, beside one body of the largest size. SDKs send some hundred kilobytes at a time,
+/// one request after the other.
+pub const OTLP_BODIES_SHARED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Attributes of one span, library or resource in OTLP. SDKs stop at 128.
+pub const OTLP_ATTRIBUTES_MAX: usize = 1 << 16;
+
 /// Nesting depth of a value that is skipped or read.
 pub const DECODE_DEPTH_MAX: usize = 64;
 
@@ -36,6 +55,28 @@ pub const QUEUE_BYTES_MIN: usize = 4 * 1024 * 1024;
 /// Sends under way at once to one endpoint (the agent's default of 5 connections).
 pub const SENDS_IN_FLIGHT_MAX: usize = 5;
 
+/// Bytes of the largest request that is passed on, unless a setting says more: a profile (the agent's `profiling_max_request_bytes`).
+pub const PROXY_BODY_BYTES_MAX: usize = 52_428_800;
+
+/// Bytes of bodies that are held while they are passed on, so that they can be sent again or to several places, all together. What is only
+/// passed on is not held.
+pub const PROXY_HELD_BYTES_MAX: usize = PROXY_BODY_BYTES_MAX;
+
+/// Bytes of one body that are held for another attempt. A larger one has one attempt.
+pub const PROXY_AGAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Requests that are passed on at once, copies included. Each holds up to two pieces of 64 KiB in each direction.
+pub const PROXY_AT_ONCE_MAX: usize = 32;
+
+/// Bytes of telemetry that waits to be passed on (the agent's figure, as the next two).
+pub const TELEMETRY_BYTES_MAX: usize = 25_000_000;
+
+/// Telemetry requests that wait or are under way.
+pub const TELEMETRY_REQUESTS_MAX: usize = 100;
+
+/// Telemetry requests under way at once.
+pub const TELEMETRY_AT_ONCE_MAX: usize = 20;
+
 /// Bytes of spans that wait to be shown. Above it further ones are not shown.
 pub const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -43,6 +84,8 @@ pub const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 
 const _: () = assert!(BODIES_IN_FLIGHT_BYTES_MAX >= BODY_BYTES_MAX);
+const _: () = assert!(PROXY_HELD_BYTES_MAX >= PROXY_BODY_BYTES_MAX);
+const _: () = assert!(TELEMETRY_AT_ONCE_MAX < TELEMETRY_REQUESTS_MAX);
 const _: () = assert!(QUEUE_BYTES_DEFAULT > TRACES_PAYLOAD_BYTES_MAX);
 const _: () =
     assert!(QUEUE_BYTES_MIN > TRACES_PAYLOAD_BYTES_MAX && QUEUE_BYTES_MIN <= QUEUE_BYTES_DEFAULT);

@@ -87,6 +87,18 @@ else
     skip "real Node tracer" "node, npm or dd-trace can't be had here"
 fi
 
+if command -v go >/dev/null && go_tracer; then
+    run "real Go tracer" ignored real_go
+else
+    skip "real Go tracer" "go or dd-trace-go can't be had here"
+fi
+
+if python_otlp && command -v node >/dev/null && command -v npm >/dev/null && node_otlp; then
+    run "real OpenTelemetry SDKs" ignored real_otlp
+else
+    skip "real OpenTelemetry SDKs" "the SDKs for Python and Node can't be had here"
+fi
+
 source tests/real/dockerd.sh
 if daemon; then
     say "images"

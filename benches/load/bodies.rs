@@ -8,16 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use fastrand::Rng;
 use rmpv::Value;
 
+use crate::forms::Form;
+
 /// The seeds: ten different bodies are posted in turn. One body posted again and again would flatter whoever compresses, because zstd
 /// finds the last copy in its window.
 const SEEDS: std::ops::Range<u64> = 42..52;
 
-/// Ten bodies for `/v0.4/traces`, each of `traces` traces with `spans` spans.
-pub(crate) fn ten(traces: usize, spans: usize) -> Vec<Vec<u8>> {
-    SEEDS.map(|seed| body(seed, traces, spans)).collect()
+/// Ten bodies of this form, each of `traces` traces with `spans` spans.
+pub(crate) fn ten(form: Form, traces: usize, spans: usize) -> Vec<Vec<u8>> {
+    SEEDS.map(|seed| body(form, seed, traces, spans)).collect()
 }
 
-fn body(seed: u64, traces: usize, spans: usize) -> Vec<u8> {
+fn body(form: Form, seed: u64, traces: usize, spans: usize) -> Vec<u8> {
     let mut random = Rng::with_seed(seed);
     let now_ns =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
@@ -27,7 +29,7 @@ fn body(seed: u64, traces: usize, spans: usize) -> Vec<u8> {
     };
     let all = Value::Array((0..traces).map(|_| chunk(&mut random)).collect());
     let mut out = Vec::new();
-    rmpv::encode::write_value(&mut out, &all).expect("a vector takes all");
+    rmpv::encode::write_value(&mut out, &form.of(all)).expect("a vector takes all");
     out
 }
 

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::forms::Form;
+
 /// How a load is posted.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
@@ -16,6 +18,8 @@ pub(crate) struct Load {
     pub(crate) requests_max: u64,
     /// The least time from one request to the next.
     pub(crate) pace: Duration,
+    /// The form of the bodies.
+    pub(crate) form: Form,
 }
 
 /// What the load saw.
@@ -45,7 +49,8 @@ impl Seen {
 
 /// Posts until the time is over, the requests are done or `stop` is set.
 pub(crate) fn run(port: u16, bodies: &[Vec<u8>], load: Load, stop: &Arc<AtomicBool>) -> Seen {
-    let requests: Arc<Vec<Vec<u8>>> = Arc::new(bodies.iter().map(|body| request(body)).collect());
+    let requests: Arc<Vec<Vec<u8>>> =
+        Arc::new(bodies.iter().map(|body| request(load.form, body)).collect());
     let started = Instant::now();
     let threads: Vec<_> = (0..load.connections)
         .map(|at| {
@@ -67,10 +72,11 @@ pub(crate) fn run(port: u16, bodies: &[Vec<u8>], load: Load, stop: &Arc<AtomicBo
     seen
 }
 
-fn request(body: &[u8]) -> Vec<u8> {
+fn request(form: Form, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST /v0.4/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/msgpack\r\nDatadog-Meta-Lang: python\r\n\
+        "POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/msgpack\r\nDatadog-Meta-Lang: python\r\n\
          Datadog-Meta-Lang-Version: 3.12.1\r\nDatadog-Meta-Tracer-Version: 4.16.0\r\nContent-Length: {}\r\n\r\n",
+        form.path(),
         body.len()
     );
     [head.as_bytes(), body].concat()

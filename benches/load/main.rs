@@ -16,6 +16,7 @@
 
 mod bodies;
 mod client;
+mod forms;
 mod peer;
 mod report;
 mod runs;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, io};
 
+use crate::forms::Form;
 use crate::peer::Peer;
 use crate::report::Column;
 
@@ -108,6 +110,11 @@ fn measure(peer: &Peer, time: Duration) -> io::Result<Column> {
     let four = runs::healthy(peer, runs::LARGE, runs::closed(4, time))?;
     said("small bodies");
     let small = runs::healthy(peer, runs::SMALL, runs::closed(1, time))?;
+    said("v0.5 and v1.0");
+    let v05 = runs::other_form(peer, Form::V05, time)?;
+    let v10 = runs::other_form(peer, Form::V10, time)?;
+    said("a minute at full load");
+    let minute = runs::healthy(peer, runs::LARGE, runs::closed(4, runs::LONG))?;
     said("TERM in the middle");
     let ended = runs::term_in_the_middle(peer)?;
     said("intake down, 500,000 spans");
@@ -124,6 +131,9 @@ fn measure(peer: &Peer, time: Duration) -> io::Result<Column> {
         one,
         four,
         small,
+        v05,
+        v10,
+        minute,
         ended,
         down,
         down_paced,

@@ -15,6 +15,9 @@ pub(crate) struct Column {
     pub(crate) one: Healthy,
     pub(crate) four: Healthy,
     pub(crate) small: Healthy,
+    pub(crate) v05: Option<Healthy>,
+    pub(crate) v10: Option<Healthy>,
+    pub(crate) minute: Healthy,
     pub(crate) ended: Ended,
     pub(crate) down: Trouble,
     pub(crate) down_paced: Trouble,
@@ -25,13 +28,17 @@ pub(crate) struct Column {
 /// One row: what is measured, what shall be reached, and how the figure is read from a column.
 type Row = (&'static str, &'static str, fn(&Column) -> String);
 
-const ROWS: [Row; 20] = [
-    ("CPU per span, one connection", "≤ 2.0 µs", |own| micros_per(&own.one)),
-    ("CPU per span, four connections", "≤ 2.0 µs", |own| micros_per(&own.four)),
+const ROWS: [Row; 25] = [
+    ("CPU per span, one connection", "≤ 1.5 µs", |own| micros_per(&own.one)),
+    ("CPU per span, four connections", "≤ 1.5 µs", |own| micros_per(&own.four)),
     ("CPU per request of 10 spans", "≤ 30 µs", |own| {
         format!("{:.1} µs", per(own.small.cpu, own.small.requests))
     }),
-    ("bytes on the wire per span", "≤ 51", |own| {
+    ("CPU per span, v0.5 bodies", "", |own| optional(own.v05.as_ref().map(micros_per))),
+    ("the same to v0.4", "≤ 0.8", |own| optional(own.v05.as_ref().map(|run| to_v04(own, run)))),
+    ("CPU per span, v1.0 bodies", "", |own| optional(own.v10.as_ref().map(micros_per))),
+    ("the same to v0.4", "≤ 0.8", |own| optional(own.v10.as_ref().map(|run| to_v04(own, run)))),
+    ("bytes on the wire per span", "≤ 48", |own| {
         format!("{:.1}", ratio(own.one.wire_bytes, own.one.delivered))
     }),
     ("spans per second, one connection", "", |own| rate(&own.one)),
@@ -40,6 +47,7 @@ const ROWS: [Row; 20] = [
         format!("{:.0}", own.small.requests as f64 / own.small.elapsed.as_secs_f64())
     }),
     ("peak RSS, four connections", "≤ 40 MB", |own| megabytes(own.four.peak)),
+    ("peak RSS, four connections for 60 s", "≤ 48 MB", |own| megabytes(own.minute.peak)),
     ("peak RSS, intake down while 500,000 spans arrive", "≤ 64 MB", |own| {
         megabytes(own.down.peak)
     }),
@@ -65,8 +73,18 @@ const ROWS: [Row; 20] = [
         format!("{:.2} ms", own.idle.accepts_after.as_secs_f64() * 1e3)
     }),
     ("idle RSS", "≤ 5 MB", |own| megabytes(own.idle.memory)),
-    ("binary", "≤ 4.0 MB (musl), 5.0 MB (glibc)", |own| megabytes(own.idle.binary)),
+    ("binary", "≤ 5.0 MB (musl), 6.0 MB (glibc)", |own| megabytes(own.idle.binary)),
 ];
+
+fn optional(figure: Option<String>) -> String {
+    figure.unwrap_or_else(|| "not taken".to_owned())
+}
+
+/// The cost of a span of this run, as a share of that of v0.4.
+fn to_v04(own: &Column, run: &Healthy) -> String {
+    let each = |run: &Healthy| run.cpu.as_secs_f64() / run.spans.max(1) as f64;
+    format!("{:.2}", each(run) / each(&own.one))
+}
 
 /// The table.
 pub(crate) fn table(columns: &[Column]) -> String {

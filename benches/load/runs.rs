@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::bodies;
 use crate::client::{self, Load, Seen};
+use crate::forms::Form;
 use crate::peer::{Peer, Running};
 use crate::sink::Sink;
 
@@ -16,6 +17,9 @@ pub(crate) const LARGE: (usize, usize) = (100, 10);
 /// Spans of a small body.
 pub(crate) const SMALL: (usize, usize) = (1, 10);
 
+/// A load that lasts.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
 /// Where peers listen.
 const PORT: u16 = 18_126;
 /// How long a peer may take from TERM to its end.
@@ -23,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A load for some seconds over some connections, in a closed loop.
 pub(crate) fn closed(connections: usize, time: Duration) -> Load {
-    Load { connections, time, requests_max: u64::MAX, pace: Duration::ZERO }
+    Load { connections, time, requests_max: u64::MAX, pace: Duration::ZERO, form: Form::V04 }
 }
 
 /// Starting and doing nothing.
@@ -70,7 +74,7 @@ pub(crate) fn healthy(
     load: Load,
 ) -> io::Result<Healthy> {
     let sink = Sink::start(Duration::ZERO)?;
-    let bodies = bodies::ten(traces, spans);
+    let bodies = bodies::ten(load.form, traces, spans);
     let running = peer.start(PORT, &sink.url)?;
     let seen = client::run(PORT, &bodies, load, &Arc::default());
     let peak = running.memory("VmHWM")?;
@@ -89,6 +93,12 @@ pub(crate) fn healthy(
     })
 }
 
+/// The same bodies in another form over one connection; nothing where the peer takes no such bodies.
+pub(crate) fn other_form(peer: &Peer, form: Form, time: Duration) -> io::Result<Option<Healthy>> {
+    let run = healthy(peer, LARGE, Load { form, ..closed(1, time) })?;
+    Ok((run.requests > 0 && run.delivered > 0).then_some(run))
+}
+
 /// A load that ends with TERM in its middle.
 pub(crate) struct Ended {
     /// Spans of bodies that were answered with 200.
@@ -102,7 +112,7 @@ pub(crate) struct Ended {
 pub(crate) fn term_in_the_middle(peer: &Peer) -> io::Result<Ended> {
     let sink = Sink::start(Duration::ZERO)?;
     let (traces, spans) = LARGE;
-    let bodies = bodies::ten(traces, spans);
+    let bodies = bodies::ten(Form::V04, traces, spans);
     let running = peer.start(PORT, &sink.url)?;
     let stop = Arc::new(AtomicBool::new(false));
     let load = {
@@ -135,6 +145,7 @@ pub(crate) fn intake_down(peer: &Peer) -> io::Result<Trouble> {
         time: Duration::from_secs(60),
         requests_max: 500,
         pace: Duration::ZERO,
+        form: Form::V04,
     };
     trouble(peer, &Sink::down()?, load)
 }
@@ -162,11 +173,12 @@ fn paced() -> Load {
         time: Duration::from_secs(10),
         requests_max: u64::MAX,
         pace: Duration::from_millis(10),
+        form: Form::V04,
     }
 }
 
 fn trouble(peer: &Peer, intake: &str, load: Load) -> io::Result<Trouble> {
-    let bodies = bodies::ten(LARGE.0, LARGE.1);
+    let bodies = bodies::ten(load.form, LARGE.0, LARGE.1);
     let running: Running = peer.start(PORT, intake)?;
     let seen = client::run(running.port, &bodies, load, &Arc::default());
     Ok(Trouble { seen, peak: running.memory("VmHWM")? })

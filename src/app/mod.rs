@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, SpawnError};
-use crate::{cli, config, init, intake};
+use crate::{cli, config, init, intake, otlp};
 
 use telemetry::{Plan, Telemetry};
 
@@ -58,10 +58,12 @@ fn sidecar(view: bool) -> u8 {
 /// Settings are read and sockets are bound before the app starts: a tracer that connects early waits in the backlog and is never refused.
 fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     let (settings, problems) = config::read(&Env::of_process(), mode);
-    let (listeners, complaints) = intake::bind(&settings.intake);
+    let (listeners, mut complaints) = intake::bind(&settings.intake);
+    let (otlp_listeners, more) = otlp::bind(&settings.otlp);
+    complaints.extend(more);
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };
-    (Plan { settings, problems, listeners, complaints }, stop_timeout)
+    (Plan { settings, problems, listeners, otlp_listeners, complaints }, stop_timeout)
 }
 
 /// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a

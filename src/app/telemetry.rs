@@ -15,8 +15,9 @@ use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::Ledger;
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
+use crate::proxy::Proxy;
 use crate::relay::Relay;
-use crate::{intake, log, view};
+use crate::{intake, log, otlp, view};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) problems: Vec<Problem>,
     pub(super) listeners: Listeners,
+    pub(super) otlp_listeners: otlp::Listeners,
     pub(super) complaints: Vec<String>,
 }
 
@@ -105,7 +107,7 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { settings, problems, listeners, complaints } = plan;
+    let Plan { settings, problems, listeners, otlp_listeners, complaints } = plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
@@ -129,23 +131,50 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = tokio::task::LocalSet::new();
+    let proxy = Proxy::new(&settings.proxy, settings.relay.clone(), Arc::clone(ledger));
     let served = intake::serve(
         listeners,
         &settings.intake,
         Rc::clone(&pipeline),
+        proxy,
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
     local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
-    local.block_on(&runtime, served);
+    let otlp = local.spawn_local(serve_otlp(
+        otlp_listeners,
+        settings.otlp,
+        Rc::clone(&pipeline),
+        Arc::clone(ledger),
+        inner.stopping.clone(),
+    ));
+    let rest = local.block_on(&runtime, async {
+        let rest = served.await;
+        if otlp.await.is_err() {
+            tracing::error!("OTLP ended by a fault of its own: the rest runs on.");
+        }
+        rest
+    });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
-    // First, for the relay sends meanwhile, and may use up the time.
+    // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
+    let flush = relay.begin_flush();
     if let Some(viewer) = viewer {
         viewer.finish(until);
     }
-    relay.flush(until);
+    local.block_on(&runtime, rest.finish(until));
+    flush.wait(until);
     Ok(())
+}
+
+async fn serve_otlp(
+    listeners: otlp::Listeners,
+    settings: otlp::Settings,
+    pipeline: Rc<RefCell<Pipeline>>,
+    ledger: Arc<Ledger>,
+    stop: watch::Receiver<Option<Instant>>,
+) {
+    otlp::serve(listeners, &settings, pipeline, ledger, stop).await;
 }
 
 /// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.

@@ -1,6 +1,10 @@
-//! Every variable that is read, with what it means: the settings table of the README is made of this file.
+//! Every variable that is read, with what it means: the settings table of the README is made of this file and of `proxy_keys`.
+
+use super::proxy_keys;
 
 use super::{filtering, obfuscation, worker};
+
+use super::otlp;
 
 /// A setting.
 #[derive(Debug)]
@@ -24,6 +28,7 @@ pub const ALL: &[Group] = &[
             &API_KEY,
             &SITE,
             &TRACE_URL,
+            &FURTHER,
             &worker::ENABLED,
             &worker::URL,
             &worker::VECTOR_ENABLED,
@@ -53,6 +58,7 @@ pub const ALL: &[Group] = &[
             &BODY_BYTES,
         ],
     ),
+    ("Where OpenTelemetry's SDKs connect", otlp::ALL),
     (
         "Sampling and stats",
         &[
@@ -78,6 +84,7 @@ pub const ALL: &[Group] = &[
     ),
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
+    proxy_keys::GROUP,
     ("The wrapper itself", &[&VIEW, &STOP_TIMEOUT, &LOG_LEVEL, &NO_COLOUR, &TERMINAL]),
 ];
 
@@ -99,6 +106,13 @@ pub const TRACE_URL: Key = Key {
     names: &["DD_APM_DD_URL"],
     default: "https://trace.agent.<DD_SITE>",
     meaning: "Another trace intake, for a relay of your own or a test; `http://` is allowed, a missing scheme is `https://`.",
+};
+/// Further trace intakes.
+pub const FURTHER: Key = Key {
+    names: &["DD_APM_ADDITIONAL_ENDPOINTS"],
+    default: "{}",
+    meaning: "Further intakes that get a copy of all traces and stats: a JSON object of addresses, each with a list of API keys, such as \
+              `{\"https://trace.agent.datadoghq.eu\": [\"key\"]}`. `DD_API_KEY` has to be set, too.",
 };
 /// The proxy for https.
 pub const PROXY_HTTPS: Key = Key {
@@ -142,7 +156,8 @@ pub const QUEUE_BYTES: Key = Key {
     names: &["DD_PILLION_QUEUE_BYTES"],
     default: "32MiB",
     meaning: "Memory for what waits to be sent while the intake is slow or down, as bytes or with `KiB`, `MiB`, `GiB`; at least 4 MiB. When it is \
-              full the oldest goes, and is counted. Raise it to outlast longer outages.",
+              full the oldest goes, and is counted. Raise it to outlast longer outages. Additional intakes share it: each has an equal part, and \
+              at least 4 MiB.",
 };
 /// The time between flushes.
 pub const FLUSH_INTERVAL: Key = Key {
@@ -185,7 +200,7 @@ pub const ENABLED: Key = Key {
 pub const RECEIVER_ENABLED: Key = Key {
     names: &["DD_APM_RECEIVER_ENABLED"],
     default: "true",
-    meaning: "`false` has the same effect. Use `DD_APM_ENABLED`.",
+    meaning: "`false`: nothing listens for tracers; OTLP does where it is asked for.",
 };
 /// The port.
 pub const PORT: Key = Key {
@@ -341,7 +356,8 @@ pub const FEATURES: Key = Key {
     meaning: "Flags of the agent, between commas: `component2name` names spans by their `component` tag, `big_resource` allows resources of \
               15,000 bytes instead of 5,000, `probabilistic_sampler_full_trace_id` chooses by all 128 bits of the trace id, \
               `error_rare_sample_tracer_drop` lets errors and rare traces be kept that the tracer (not the user) dropped with a negative \
-              priority, `disable-convert-traces` sends traces in the agent's older form. Others have no effect.",
+              priority, `disable-convert-traces` sends traces in the agent's older form; for OTLP `enable_otlp_compute_top_level_by_span_kind`, `disable_otel_scope_convention` and \
+              `disable_operation_and_resource_name_logic_v2`. Others have no effect.",
 };
 /// The viewer.
 pub const VIEW: Key = Key {
@@ -374,16 +390,8 @@ pub const TERMINAL: Key = Key { names: &["TERM"], default: "", meaning: "`dumb`:
 /// Settings of the agent's `apm_config`, and those for logs and OTLP that `datadog-init` has, that have no effect here yet. Sorted.
 pub const UNSUPPORTED: &[&str] = &[
     "DD_AAS_INSTANCE_LOGGING_ENABLED",
-    "DD_APM_ADDITIONAL_ENDPOINTS",
-    "DD_APM_ADDITIONAL_PROFILE_TAGS",
     "DD_APM_CLIENT_STATS_FLUSH_INTERVAL",
     "DD_APM_CONNECTION_RESET_INTERVAL",
-    "DD_APM_DEBUGGER_ADDITIONAL_ENDPOINTS",
-    "DD_APM_DEBUGGER_API_KEY",
-    "DD_APM_DEBUGGER_DD_URL",
-    "DD_APM_DEBUGGER_DIAGNOSTICS_ADDITIONAL_ENDPOINTS",
-    "DD_APM_DEBUGGER_DIAGNOSTICS_API_KEY",
-    "DD_APM_DEBUGGER_DIAGNOSTICS_DD_URL",
     "DD_APM_DEBUGGER_LOGS_ENABLED_OVERRIDE",
     "DD_APM_DEBUG_PORT",
     "DD_APM_DEBUG_V1_PAYLOADS",
@@ -411,28 +419,19 @@ pub const UNSUPPORTED: &[&str] = &[
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_KEEP_VALUES",
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_OBFUSCATE_SQL_VALUES",
     "DD_APM_OBFUSCATION_SQL_EXEC_PLAN_OBFUSCATE_SQL_VALUES",
-    "DD_APM_PROFILING_ADDITIONAL_ENDPOINTS",
-    "DD_APM_PROFILING_DD_URL",
-    "DD_APM_PROFILING_MAX_REQUEST_BYTES",
-    "DD_APM_PROFILING_RECEIVER_TIMEOUT",
-    "DD_APM_PROFILING_SEND_TO_MAIN_ENDPOINT",
     "DD_APM_SEND_ALL_INTERNAL_STATS",
     "DD_APM_SOCKET_ACTIVATION_ENABLED",
     "DD_APM_SOCKET_ACTIVATION_HANDLE_TCP_PROBE",
-    "DD_APM_SYMDB_ADDITIONAL_ENDPOINTS",
-    "DD_APM_SYMDB_API_KEY",
-    "DD_APM_SYMDB_DD_URL",
     "DD_APM_SYNC_FLUSHING",
-    "DD_APM_TELEMETRY_ADDITIONAL_ENDPOINTS",
-    "DD_APM_TELEMETRY_DD_URL",
-    "DD_APM_TELEMETRY_ENABLED",
     "DD_APM_TRACE_BUFFER",
     "DD_APM_WINDOWS_PIPE_BUFFER_SIZE",
     "DD_APM_WINDOWS_PIPE_NAME",
     "DD_APM_WINDOWS_PIPE_SECURITY_DESCRIPTOR",
     "DD_APM_WORKLOAD_SELECTION",
     "DD_LOGS_ENABLED",
-    "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT",
-    "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT",
+    "DD_OTLP_CONFIG_GRPC_PORT",
+    "DD_OTLP_CONFIG_HTTP_PORT",
+    "DD_OTLP_CONFIG_LOGS_ENABLED",
+    "DD_OTLP_CONFIG_METRICS_ENABLED",
     "DD_SERVERLESS_LOG_PATH",
 ];

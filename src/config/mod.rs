@@ -5,9 +5,12 @@ mod env;
 pub mod filtering;
 pub mod keys;
 pub mod obfuscation;
+mod otlp;
 mod parse;
 mod problem;
+pub mod proxy_keys;
 mod read;
+mod read_proxy;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
@@ -19,6 +22,7 @@ use std::time::Duration;
 use crate::intake;
 use crate::log;
 use crate::pipeline;
+use crate::proxy;
 use crate::relay;
 
 pub use env::Env;
@@ -39,10 +43,14 @@ pub enum Mode {
 pub struct Settings {
     /// Where and how we listen.
     pub intake: intake::Settings,
+    /// Where and how OTLP comes in.
+    pub otlp: crate::otlp::Settings,
     /// What is done to traces.
     pub pipeline: pipeline::Settings,
     /// Where they go.
     pub relay: relay::Settings,
+    /// Where that goes which is passed on as it is.
+    pub proxy: proxy::Settings,
     /// What we say.
     pub log: log::Settings,
     /// The time from the first TERM to our exit at the latest.

@@ -1,12 +1,13 @@
 //! Values as people write them. Every function takes text without white space or quotes around it, and says in words what is wrong with it.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::limits::BODIES_IN_FLIGHT_BYTES_MAX;
 use crate::log::Level;
-use crate::relay::Compression;
-use crate::secret::Url;
+use crate::relay::{Compression, Destination};
+use crate::secret::{ApiKey, Url};
 use crate::tags;
 use crate::trace::sample::AnalyzedSpan;
 
@@ -262,6 +263,73 @@ pub(super) fn base_url(text: &str) -> Result<String, Wrong> {
     Ok(format!("{scheme}://{authority}{path}"))
 }
 
+/// A host, perhaps with a port, also where it is written as an address: scheme and path are left out then.
+pub(super) fn authority(text: &str) -> Result<String, Wrong> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    if is_authority(authority) {
+        Ok(authority.to_ascii_lowercase())
+    } else {
+        wrong("is not a host such as intake.example or intake.example:443")
+    }
+}
+
+/// A JSON object of addresses, each with a list of API keys (or one key, or several between spaces), in the order of the addresses: the
+/// agent's form. `address` reads an address. Whether an entry was left out, because its address or a key of it can't be used.
+pub(super) fn destinations(
+    text: &str,
+    address: impl Fn(&str) -> Result<String, Wrong>,
+) -> Result<(Vec<Destination>, bool), Wrong> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Keys {
+        Many(Vec<String>),
+        Few(String),
+    }
+    let entries: BTreeMap<String, Keys> = serde_json::from_str(text).map_err(|_| {
+        "is not a JSON object of addresses, each with a list of API keys".to_owned()
+    })?;
+    let (mut destinations, mut is_short) = (Vec::new(), false);
+    for (url, keys) in entries {
+        let keys = match keys {
+            Keys::Many(keys) => keys,
+            Keys::Few(keys) => keys.split_whitespace().map(str::to_owned).collect(),
+        };
+        let url = address(url.trim()).ok();
+        is_short |= keys.is_empty();
+        for key in keys {
+            match (&url, ApiKey::new(&key).filter(is_api_key)) {
+                (Some(url), Some(api_key)) => {
+                    destinations.push(Destination { url: url.clone(), api_key })
+                }
+                _ => is_short = true,
+            }
+        }
+    }
+    Ok((destinations, is_short))
+}
+
+/// Whether a header takes it, and it can be one key alone.
+pub(super) fn is_api_key(key: &ApiKey) -> bool {
+    key.expose().bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A JSON object of texts, numbers or truth values, as `key:value` tags in the order of their keys.
+pub(super) fn tag_object(text: &str) -> Result<Vec<(String, String)>, Wrong> {
+    let tags: BTreeMap<String, serde_json::Value> =
+        serde_json::from_str(text).map_err(|_| "is not a JSON object of tags".to_owned())?;
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(tags.into_iter().map(|(key, value)| (key, text(value))).collect())
+}
+
+/// A whole number.
+pub(super) fn number(text: &str) -> Result<i64, Wrong> {
+    text.parse().map_err(|_| "is not a whole number".to_owned())
+}
+
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn is_authority(text: &str) -> bool {
     let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
@@ -411,6 +479,55 @@ mod tests {
         ] {
             check(base_url, text, expect.map(str::to_owned));
         }
+    }
+
+    #[test]
+    fn a_host_may_be_written_as_an_address() {
+        for (text, expect) in [
+            ("Intake.example", Some("intake.example")),
+            ("https://intake.example:8443/a/b", Some("intake.example:8443")),
+            ("[::1]:80", Some("[::1]:80")),
+            ("https://", None),
+            ("a b", None),
+            ("me:pw@host", None),
+        ] {
+            check(authority, text, expect.map(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn destinations_are_addresses_with_keys() {
+        let read = |text: &str| {
+            destinations(text, base_url).map(|(all, is_short)| {
+                let all = all.iter().map(|to| format!("{} {}", to.url, to.api_key.expose()));
+                (all.collect::<Vec<_>>().join(", "), is_short)
+            })
+        };
+        let of = |text: &str, is_short| Ok((text.to_owned(), is_short));
+        assert_eq!(
+            read(r#"{"https://b/": ["k1", " k2 "], "a:1": ["k3"]}"#),
+            of("https://a:1 k3, https://b k1, https://b k2", false)
+        );
+        assert_eq!(read(r#"{"https://b": "k1 k2"}"#), of("https://b k1, https://b k2", false));
+        assert_eq!(read("{}"), of("", false));
+        assert_eq!(read(r#"{"https://b": ["k", ""], "ftp://c": ["k"]}"#), of("https://b k", true));
+        assert_eq!(read(r#"{"https://b": []}"#), of("", true));
+        for text in ["", "[]", "https://b", r#"{"https://b": 1}"#, r#"{"https://b": [1]}"#] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_of_tags_may_hold_numbers() {
+        let of = |tags: &[(&str, &str)]| {
+            Some(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        };
+        check(
+            tag_object,
+            r#"{"b": 1, "a": "x y", "c": true}"#,
+            of(&[("a", "x y"), ("b", "1"), ("c", "true")]),
+        );
+        check(tag_object, "a:b", None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::limits::{BODY_BYTES_MAX, CONNECTIONS_MAX, QUEUE_BYTES_DEFAULT, QUEUE_
 use crate::log;
 use crate::pipeline;
 use crate::relay;
-use crate::relay::Compression;
+use crate::relay::{Compression, Destination};
 use crate::secret::{ApiKey, Url};
 use crate::trace::normalise;
 use crate::trace::sample::{self, ProbabilisticSettings, RareSettings};
@@ -20,7 +20,7 @@ use crate::trace::sample::{self, ProbabilisticSettings, RareSettings};
 /// How long a platform waits between TERM and KILL by default (Cloud Run, `docker stop`: 10 s), less half a second for the exit itself.
 const STOP_TIMEOUT: Duration = Duration::from_millis(9500);
 
-const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+pub(super) const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 /// As often as `datadog-init` flushes.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(3);
@@ -41,12 +41,18 @@ const PORT: u16 = 8126;
 /// The settings that `env` says, and what is wrong in it. It never fails.
 pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let mut reader = Reader { env, problems: Vec::new() };
+    let site = reader.site();
     let worker = reader.worker_url();
     let is_to_worker = worker.is_some();
-    let relay = reader.relay(worker);
-    let pipeline = reader.pipeline(relay.api_key.is_some(), is_to_worker);
+    let relay = reader.relay(&site, worker);
+    let features = reader.take(&keys::FEATURES, Vec::new(), parse::list);
+    let pipeline = reader.pipeline(relay.api_key.is_some(), &features, is_to_worker);
+    let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
+    let intake = reader.intake(mode, enabled);
     let settings = Settings {
-        intake: reader.intake(mode),
+        proxy: reader.proxy(&site, &relay, &pipeline, &intake),
+        otlp: reader.otlp(enabled, &intake, &features, &pipeline),
+        intake,
         pipeline,
         relay,
         log: reader.log(),
@@ -66,7 +72,11 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// The value of `key`, or nothing where it is not set or (a problem) not valid.
-    fn optional<T>(&mut self, key: &Key, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &Key,
+        read: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
         let (name, text) = self.env.text(key)?;
         match read(&text) {
             Ok(value) => Some(value),
@@ -103,7 +113,7 @@ impl Reader<'_> {
         self.optional(key, read).unwrap_or(default)
     }
 
-    fn text(&self, key: &Key) -> Option<String> {
+    pub(super) fn text(&self, key: &Key) -> Option<String> {
         self.env.text(key).map(|(_, text)| text.into_owned())
     }
 
@@ -116,15 +126,18 @@ impl Reader<'_> {
         }
     }
 
-    fn relay(&mut self, worker: Option<String>) -> relay::Settings {
-        let site = self.optional(&keys::SITE, parse::site);
-        let site = site.as_deref().unwrap_or(keys::SITE.default);
+    fn site(&mut self) -> String {
+        self.optional(&keys::SITE, parse::site).unwrap_or_else(|| keys::SITE.default.to_owned())
+    }
+
+    fn relay(&mut self, site: &str, worker: Option<String>) -> relay::Settings {
         let no_proxy = self.take(&keys::NO_PROXY, Vec::new(), parse::list);
         relay::Settings {
-            api_key: self.api_key(),
+            api_key: self.api_key(&keys::API_KEY, "sending nothing"),
             trace_url: worker
-                .or_else(|| self.url(&keys::TRACE_URL, &using(&keys::TRACE_URL)))
+                .or_else(|| self.url(&keys::TRACE_URL))
                 .unwrap_or_else(|| format!("https://trace.agent.{site}")),
+            further: self.destinations(&keys::FURTHER, parse::base_url),
             queue_bytes_max: self.take(&keys::QUEUE_BYTES, QUEUE_BYTES_DEFAULT, |text| {
                 match parse::bytes(text)? {
                     bytes if bytes >= QUEUE_BYTES_MIN => Ok(bytes),
@@ -132,8 +145,8 @@ impl Reader<'_> {
                 }
             }),
             compression: self.take(&keys::COMPRESSION, Compression::Zstd, parse::compression),
-            proxy_http: self.proxy(&keys::PROXY_HTTP),
-            proxy_https: self.proxy(&keys::PROXY_HTTPS),
+            proxy_http: self.way_out(&keys::PROXY_HTTP),
+            proxy_https: self.way_out(&keys::PROXY_HTTPS),
             no_proxy,
             ca_file: self.path(&keys::CA_FILE),
             skip_tls_check: self.take(&keys::SKIP_TLS_CHECK, false, parse::boolean),
@@ -141,22 +154,29 @@ impl Reader<'_> {
         }
     }
 
-    fn api_key(&mut self) -> Option<ApiKey> {
-        let (name, text) = self.env.text(&keys::API_KEY)?;
+    /// A key, which no problem shows. `using` is what happens without it.
+    pub(super) fn api_key(&mut self, key: &Key, using: &str) -> Option<ApiKey> {
+        let (name, text) = self.env.text(key)?;
         // A header takes nothing else, and white space inside shows two values pasted together.
         let wrong = if text.starts_with("ENC[") && text.ends_with(']') {
             "is a handle of a secrets backend, which is not supported yet"
-        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            "has white space or other characters that no key has"
         } else {
-            return ApiKey::new(&text);
+            match ApiKey::new(&text) {
+                Some(key) if parse::is_api_key(&key) => return Some(key),
+                _ => "has white space or other characters that no key has",
+            }
         };
-        self.problems.push(Problem::of_secret(name, wrong, "sending nothing"));
+        self.problems.push(Problem::of_secret(name, wrong, using));
         None
     }
 
-    /// The address of an intake; a user and password in it would be a secret, so the value is shown without.
-    pub(super) fn url(&mut self, key: &Key, instead: &str) -> Option<String> {
+    /// An address; a user and password in it would be a secret, so the value is shown without.
+    pub(super) fn url(&mut self, key: &Key) -> Option<String> {
+        self.url_or(key, &using(key))
+    }
+
+    /// The same, with what is done `instead` of using one that is wrong.
+    pub(super) fn url_or(&mut self, key: &Key, instead: &str) -> Option<String> {
         let (name, text) = self.env.text(key)?;
         match parse::base_url(&text) {
             Ok(url) => Some(url),
@@ -168,7 +188,27 @@ impl Reader<'_> {
         }
     }
 
-    fn proxy(&mut self, key: &Key) -> Option<Url> {
+    /// Further destinations, whose keys no problem shows.
+    pub(super) fn destinations(
+        &mut self,
+        key: &Key,
+        address: impl Fn(&str) -> Result<String, Wrong>,
+    ) -> Vec<Destination> {
+        let Some((name, text)) = self.env.text(key) else { return Vec::new() };
+        let (destinations, wrong, using) = match parse::destinations(&text, address) {
+            Ok((destinations, false)) => return destinations,
+            Ok((destinations, true)) => (
+                destinations,
+                "has an entry whose address or API key can't be used".to_owned(),
+                "leaving that out",
+            ),
+            Err(wrong) => (Vec::new(), wrong, "ignoring it"),
+        };
+        self.problems.push(Problem::of_secret(name, &wrong, using));
+        destinations
+    }
+
+    fn way_out(&mut self, key: &Key) -> Option<Url> {
         let (name, text) = self.env.text(key)?;
         match parse::proxy(&text) {
             Ok(url) => Some(url),
@@ -180,9 +220,13 @@ impl Reader<'_> {
         }
     }
 
-    fn pipeline(&mut self, sending: bool, is_to_worker: bool) -> pipeline::Settings {
+    fn pipeline(
+        &mut self,
+        sending: bool,
+        features: &[String],
+        is_to_worker: bool,
+    ) -> pipeline::Settings {
         let span_tags = self.span_tags();
-        let features = self.take(&keys::FEATURES, Vec::new(), parse::list);
         let has = |feature: &str| features.iter().any(|own| own == feature);
         pipeline::Settings {
             env: self.default_env(&span_tags),
@@ -205,9 +249,9 @@ impl Reader<'_> {
             sending,
             span_tags,
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
-            obfuscation: self.obfuscation(&features),
+            obfuscation: self.obfuscation(features),
             older: is_to_worker || has("disable-convert-traces"),
-            features,
+            features: features.to_vec(),
         }
     }
 
@@ -273,8 +317,7 @@ impl Reader<'_> {
         merged
     }
 
-    fn intake(&mut self, mode: Mode) -> intake::Settings {
-        let enabled = self.take(&keys::ENABLED, true, parse::boolean);
+    fn intake(&mut self, mode: Mode, enabled: bool) -> intake::Settings {
         let receiver_enabled = self.take(&keys::RECEIVER_ENABLED, true, parse::boolean);
         let named = self.optional(&keys::BIND_HOST, parse::bind_host);
         let non_local = self.optional(&keys::NON_LOCAL, parse::boolean);

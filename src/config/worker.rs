@@ -62,7 +62,7 @@ impl Reader<'_> {
         enabled: Option<(&'static str, String)>,
     ) -> Option<String> {
         if self.env.text(url).is_some() {
-            return self.url(url, INSTEAD);
+            return self.url_or(url, INSTEAD);
         }
         if let Some((name, text)) = enabled {
             let wrong = format!("is of no use without {}", url.names[0]);

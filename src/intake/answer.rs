@@ -1,16 +1,64 @@
 //! Answers, in the form that the agent gives them: which headers, which text.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use http_body_util::Full;
+use hyper::body::{Frame, SizeHint};
 use hyper::header::{
     CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 
+use crate::proxy::{Coming, Cut, Reply, ReplyBody};
 use crate::version;
 
-/// An answer whose body is in hand, so that head and body leave in one write.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// An answer.
+pub(super) type Answer = Response<Body>;
+
+/// The body of an answer.
+pub(super) enum Body {
+    /// In hand, so that head and body leave in one write; nothing once it has been taken, or where it is empty.
+    Whole(Option<Bytes>),
+    /// What Datadog still sends of an answer that is passed on.
+    Coming(Coming),
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Coming(coming) => {
+                coming.poll_next(context).map(|piece| Some(piece?.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Coming(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole((!bytes.is_empty()).then_some(bytes))
+    }
+}
 
 const AGENT_VERSION: HeaderName = HeaderName::from_static("datadog-agent-version");
 const AGENT_STATE: HeaderName = HeaderName::from_static("datadog-agent-state");
@@ -21,7 +69,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// An answer of `status` with `body`, nothing else.
 fn bare(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Body::from(body.into()));
     *answer.status_mut() = status;
     answer
 }
@@ -43,7 +91,30 @@ pub(super) fn ok() -> Answer {
 
 /// An empty JSON object, for what is taken and dropped.
 pub(super) fn discarded() -> Answer {
-    with_type(bare(StatusCode::OK, Bytes::from_static(b"{}")), TEXT)
+    empty_object(StatusCode::OK)
+}
+
+/// An empty JSON object, with the type that Go finds for it.
+pub(super) fn empty_object(status: StatusCode) -> Answer {
+    with_type(bare(status, Bytes::from_static(b"{}")), TEXT)
+}
+
+/// What Go's reverse proxy answers where it gets no answer.
+pub(super) fn bad_gateway() -> Answer {
+    bare(StatusCode::BAD_GATEWAY, Bytes::new())
+}
+
+/// The answer to a request that was passed on.
+pub(super) fn passed_on(reply: Reply) -> Answer {
+    let is_own = reply.headers.is_empty();
+    let body = match reply.body {
+        ReplyBody::Whole(bytes) => Body::from(bytes),
+        ReplyBody::Coming(coming) => Body::Coming(coming),
+    };
+    let has_body = !hyper::body::Body::is_end_stream(&body);
+    let mut answer = Response::new(body);
+    (*answer.status_mut(), *answer.headers_mut()) = (reply.status, reply.headers);
+    if is_own && has_body { with_type(answer, TEXT) } else { answer }
 }
 
 /// The document of `/info`.

@@ -8,26 +8,25 @@ use std::sync::atomic::Ordering;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
 use hyper::{Method, Request, StatusCode};
 
 use crate::intake::answer::{self, Answer};
-use crate::intake::body::{self, Bodies, Missing};
 use crate::intake::headers::{Headers, is_msgpack};
 use crate::intake::info::Info;
-use crate::intake::room::{Entry, Room};
 use crate::intake::route::{self, Route};
 use crate::intake::traces::Traces;
-use crate::intake::{Settings, connection};
+use crate::intake::{Settings, through};
 use crate::ledger::Ledger;
+use crate::limits::BODIES_IN_FLIGHT_BYTES_MAX;
 use crate::pipeline::Pipeline;
+use crate::proxy::Proxy;
+use crate::server::{self, Entry, Floor, Http1, Missing};
 use crate::trace::decode::ApiVersion;
 
 /// What all connections share.
 pub(super) struct Desk {
-    pub(super) room: Room,
-    pub(super) bodies: Rc<Bodies>,
-    pub(super) http: http1::Builder,
+    pub(super) floor: Floor<Http1>,
+    pub(super) proxy: Proxy,
     info: Info,
     traces: Traces,
     ledger: Arc<Ledger>,
@@ -37,21 +36,25 @@ impl Desk {
     pub(super) fn new(
         settings: &Settings,
         pipeline: Rc<RefCell<Pipeline>>,
+        proxy: Proxy,
         ledger: Arc<Ledger>,
     ) -> Self {
-        let info = Info::new(settings, pipeline.borrow().settings());
+        let info = Info::new(settings, pipeline.borrow().settings(), &proxy);
         Self {
-            room: Room::new(settings.connections_max),
-            bodies: Rc::new(Bodies::new(settings.body_bytes_max)),
-            http: connection::http(),
+            floor: Floor::new(
+                settings.connections_max,
+                settings.body_bytes_max,
+                BODIES_IN_FLIGHT_BYTES_MAX.saturating_sub(settings.body_bytes_max),
+                Http1::new(),
+            ),
+            proxy,
             info,
             traces: Traces::new(pipeline, Arc::clone(&ledger)),
             ledger,
         }
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>, entry: &Entry) -> Answer {
+    async fn respond(&self, request: Request<Incoming>, entry: &Entry) -> Answer {
         let (head, incoming) = request.into_parts();
         let path = head.uri.path();
         let cleaned = if head.method == Method::CONNECT { path.into() } else { route::clean(path) };
@@ -72,8 +75,7 @@ impl Desk {
             Route::Unknown => {
                 self.after_discarding(incoming, entry, &head, answer::not_found()).await
             }
-            Route::Discard => self
-                .stated(self.after_discarding(incoming, entry, &head, answer::discarded()).await),
+            Route::Passed(endpoint) => through::pass(self, endpoint, incoming, entry, &head).await,
             Route::Services { json_only } => self.services(incoming, entry, &head, json_only).await,
             Route::Stats => self.stats(incoming, entry, &head).await,
             Route::Traces(version) => self.traces(incoming, entry, &head, version).await,
@@ -106,29 +108,28 @@ impl Desk {
             self.count_refusal();
             return self.stated(self.after_discarding(incoming, entry, head, refusal).await);
         }
-        let body = match body::read(incoming, &self.bodies, entry, headers.expects_continue).await {
+        let body = match server::read(incoming, &self.floor.bodies, entry, headers.expects_continue)
+            .await
+        {
             Ok(body) => body,
             Err(missing) => return self.stated(self.refuse_body(missing)),
         };
-        match self.traces.take(version, &headers, &body) {
-            Some(answer) => self.stated(answer),
-            // Only a path that is served has the state.
-            None => answer::not_found(),
-        }
+        self.stated(self.traces.take(version, &headers, &body))
     }
 
     async fn stats(&self, incoming: Incoming, entry: &Entry, head: &Parts) -> Answer {
         let headers = Headers::of(&head.headers);
-        let answer = match body::read(incoming, &self.bodies, entry, headers.expects_continue).await
-        {
-            Ok(body) => self.traces.take_stats(&headers, &body),
-            // The agent's stats reader has a limit of its own, and another status for it.
-            Err(Missing::TooLarge) => {
-                self.count_refusal();
-                answer::refusal(StatusCode::BAD_REQUEST, "the body is larger than the limit")
-            }
-            Err(missing) => self.refuse_body(missing),
-        };
+        let answer =
+            match server::read(incoming, &self.floor.bodies, entry, headers.expects_continue).await
+            {
+                Ok(body) => self.traces.take_stats(&headers, &body),
+                // The agent's stats reader has a limit of its own, and another status for it.
+                Err(Missing::TooLarge) => {
+                    self.count_refusal();
+                    answer::refusal(StatusCode::BAD_REQUEST, "the body is larger than the limit")
+                }
+                Err(missing) => self.refuse_body(missing),
+            };
         self.stated(answer)
     }
 
@@ -147,18 +148,18 @@ impl Desk {
         }
     }
 
-    fn count_refusal(&self) {
+    pub(super) fn count_refusal(&self) {
         self.ledger.bodies_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn stated(&self, answer: Answer) -> Answer {
+    pub(super) fn stated(&self, answer: Answer) -> Answer {
         let state: &HeaderValue = &self.info.state;
         answer::with_state(answer, state)
     }
 
     /// The answer, once the body that nobody reads has come: a client that sends first and reads then would not see it otherwise, and the
     /// connection could not be used again. A client that asks before it sends is answered before.
-    async fn after_discarding(
+    pub(super) async fn after_discarding(
         &self,
         incoming: Incoming,
         entry: &Entry,
@@ -168,7 +169,20 @@ impl Desk {
         if Headers::of(&head.headers).expects_continue && answer.status() != StatusCode::OK {
             return answer;
         }
-        if body::discard(incoming, entry).await { answer } else { answer::last(answer) }
+        if server::discard(incoming, entry).await { answer } else { answer::last(answer) }
+    }
+}
+
+impl server::Desk for Desk {
+    type Body = answer::Body;
+    type Http = Http1;
+
+    fn floor(&self) -> &Floor<Http1> {
+        &self.floor
+    }
+
+    fn answer(&self, request: Request<Incoming>, entry: &Entry) -> impl Future<Output = Answer> {
+        self.respond(request, entry)
     }
 }
 

@@ -3,6 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 
+use crate::server::is_true;
 use crate::trace::Tracer;
 
 /// The headers that the intake looks at, found in one pass: a request has about fifteen, and a look-up for each would hash each name.
@@ -63,11 +64,6 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Whether a flag header is on: anything but an empty value and the words that Go's `ParseBool` reads as false.
-fn is_true(value: &str) -> bool {
-    !matches!(value, "" | "0" | "f" | "F" | "FALSE" | "False" | "false")
-}
-
 /// Whether a Content-Type says msgpack, whatever its parameters and its case.
 pub(super) fn is_msgpack(content_type: Option<&str>) -> bool {
     let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -76,23 +72,13 @@ pub(super) fn is_msgpack(content_type: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMap, HeaderValue, Headers, is_msgpack, is_true};
+    use super::{HeaderMap, HeaderValue, Headers, is_msgpack};
 
     fn map(headers: &[(&'static str, &[u8])]) -> HeaderMap<HeaderValue> {
         headers
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_bytes(value).unwrap()))
             .collect()
-    }
-
-    #[test]
-    fn flags_are_read_as_go_reads_them() {
-        for word in ["0", "f", "F", "FALSE", "False", "false", ""] {
-            assert!(!is_true(word), "{word:?}");
-        }
-        for word in ["1", "t", "true", "yes", "fALSE", "no", " "] {
-            assert!(is_true(word), "{word:?}");
-        }
     }
 
     #[test]

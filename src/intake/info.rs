@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::intake::obfuscation::{self, Obfuscation};
 use crate::intake::{Settings, route};
 use crate::pipeline;
+use crate::proxy::{EVP_HEADERS, Endpoint, Proxy};
 use crate::trace::sample::AnalyzedSpan;
 use crate::trace::stats;
 use crate::version;
@@ -93,7 +94,9 @@ fn as_go_writes_it<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, 
 
 impl Info {
     /// The document for these settings. It stays the same for the life of the process.
-    pub(super) fn new(intake: &Settings, pipeline: &pipeline::Settings) -> Self {
+    pub(super) fn new(intake: &Settings, pipeline: &pipeline::Settings, proxy: &Proxy) -> Self {
+        let is_on = |path: &&str| Endpoint::of(path).is_none_or(|endpoint| proxy.is_on(endpoint));
+        let endpoints: Vec<&str> = route::LISTED.into_iter().filter(is_on).collect();
         let span_kinds: &[&str] = if pipeline.stats_by_span_kind {
             &["server", "consumer", "client", "producer"]
         } else {
@@ -102,13 +105,13 @@ impl Info {
         let document = Document {
             version: version::AGENT,
             git_commit: "",
-            endpoints: &route::LISTED,
             feature_flags: &pipeline.features,
+            endpoints: &endpoints,
             client_drop_p0s: pipeline.sending && pipeline.sampling.probabilistic.is_none(),
             span_meta_structs: true,
             long_running_spans: true,
             span_events: true,
-            evp_proxy_allowed_headers: &[],
+            evp_proxy_allowed_headers: &EVP_HEADERS,
             config: Config {
                 default_env: &pipeline.env,
                 target_tps: pipeline.sampling.target_tps,
@@ -177,6 +180,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{AnalyzedSpan, Info, Settings, pipeline, state_of};
+    use crate::proxy;
     use crate::trace::sample::ProbabilisticSettings;
 
     fn document(change: impl FnOnce(&mut pipeline::Settings)) -> serde_json::Value {
@@ -214,7 +218,8 @@ mod tests {
             sending: true,
         };
         change(&mut settings);
-        String::from_utf8(Info::new(&intake, &settings).body.to_vec()).unwrap()
+        let (proxy, _) = proxy::tests::proxy(&proxy::tests::settings());
+        String::from_utf8(Info::new(&intake, &settings, &proxy).body.to_vec()).unwrap()
     }
 
     #[test]

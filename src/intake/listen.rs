@@ -1,69 +1,30 @@
-//! The listening sockets: bound before the app is spawned, so that a tracer that connects early waits in the backlog and is never refused.
+//! Where tracers connect: bound before the app is spawned, so that a tracer that connects early waits in the backlog and is never refused.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
 
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::{Ipv6V6Only, ReuseAddr, TcpNoDelay};
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6};
-use nix::sys::socket::{bind as bind_socket, listen, setsockopt, socket};
 
 use crate::intake::Settings;
-
-/// Mode of the unix socket, the agent's: everybody may write (connect), only the owner may read.
-const SOCKET_MODE: u32 = 0o722;
-
-/// Sockets that listen already and that nobody accepts from yet. They are non-blocking and closed in the child.
-#[derive(Debug, Default)]
-pub struct Listeners {
-    pub(super) tcp: Vec<TcpListener>,
-    pub(super) unix: Option<(UnixListener, PathBuf)>,
-}
-
-impl Listeners {
-    /// The addresses of the TCP sockets, in the order of [`Settings::hosts`].
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
-    }
-
-    /// Whether nothing listens.
-    pub fn is_empty(&self) -> bool {
-        self.tcp.is_empty() && self.unix.is_none()
-    }
-}
+use crate::server::{self, Listeners};
 
 /// Binds what the settings ask for. What could not be bound is one line each, for the user; the rest listens all the same.
-///
-/// An IPv6 address is left out in silence where the machine has no IPv6: `::1` stands beside `127.0.0.1` for clients that resolve
-/// `localhost` that way, and such a client has then no way to try it.
 pub fn bind(settings: &Settings) -> (Listeners, Vec<String>) {
     let (mut listeners, mut problems) = (Listeners::default(), Vec::new());
     if !settings.enabled {
         return (listeners, problems);
     }
     let hosts = if settings.port == 0 { &[][..] } else { &settings.hosts[..] };
-    let v6_only = hosts.iter().any(IpAddr::is_ipv4);
-    for &host in hosts {
-        let address = SocketAddr::new(host, settings.port);
-        match listen_tcp(address, v6_only) {
-            Ok(listener) => listeners.tcp.push(listener),
-            Err(Errno::EADDRNOTAVAIL | Errno::EAFNOSUPPORT) if host.is_ipv6() => {}
-            Err(error) => problems.push(tcp_problem(address, error)),
-        }
+    for (address, error) in server::tcp(&mut listeners, hosts, settings.port) {
+        problems.push(tcp_problem(address, error));
     }
-    if let Some(path) = &settings.socket {
-        match listen_unix(path) {
-            Ok(listener) => listeners.unix = Some((listener, path.clone())),
-            Err(error) => problems.push(format!(
+    if let Some(path) = &settings.socket
+        && let Err(error) = server::unix(&mut listeners, path)
+    {
+        problems.push(format!(
                 "cannot listen on the unix socket {}: {error}; tracers can still use TCP, or set DD_APM_RECEIVER_SOCKET to a path in an \
                  existing folder",
                 path.display()
-            )),
-        }
+            ));
     }
     (listeners, problems)
 }
@@ -85,56 +46,12 @@ fn tcp_problem(address: SocketAddr, error: Errno) -> String {
     )
 }
 
-/// One listening TCP socket. `SO_REUSEADDR` lets a restart bind while old connections are in TIME_WAIT (a port that somebody listens on
-/// is refused all the same); `TCP_NODELAY` is inherited by accepted sockets on Linux and so costs no call per connection.
-fn listen_tcp(address: SocketAddr, v6_only: bool) -> Result<TcpListener, Errno> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let fd: OwnedFd =
-        socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
-    setsockopt(&fd, ReuseAddr, &true)?;
-    setsockopt(&fd, TcpNoDelay, &true)?;
-    match address {
-        SocketAddr::V4(address) => bind_v4(&fd, address)?,
-        SocketAddr::V6(address) => bind_v6(&fd, address, v6_only)?,
-    }
-    listen(&fd, Backlog::MAXCONN)?;
-    Ok(TcpListener::from(fd))
-}
-
-fn bind_v4(fd: &OwnedFd, address: SocketAddrV4) -> Result<(), Errno> {
-    bind_socket(fd.as_raw_fd(), &SockaddrIn::from(address))
-}
-
-fn bind_v6(fd: &OwnedFd, address: SocketAddrV6, v6_only: bool) -> Result<(), Errno> {
-    setsockopt(fd, Ipv6V6Only, &v6_only)?;
-    bind_socket(fd.as_raw_fd(), &SockaddrIn6::from(address))
-}
-
-/// The unix socket. What a previous run left at the path is removed, but only a socket: anything else is somebody's file.
-fn listen_unix(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
-        Ok(_) => {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "something that is not a socket is at this path",
-            ));
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let listener = UnixListener::bind(path)?;
-    listener.set_nonblocking(true)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
-    Ok(listener)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
     use std::time::Duration;
 
-    use super::{Errno, IpAddr, SocketAddr, TcpListener, bind, tcp_problem};
+    use super::{Errno, SocketAddr, bind, tcp_problem};
     use crate::intake::Settings;
 
     fn settings(port: u16) -> Settings {
@@ -193,10 +110,10 @@ mod tests {
             bind(&Settings { hosts: Vec::new(), socket: Some(path.to_owned()), ..settings(1) })
         };
         let (first, problems) = unix(&path);
-        assert!(first.unix.is_some() && problems.is_empty(), "{problems:?}");
+        assert!(first.has_unix() && problems.is_empty(), "{problems:?}");
         drop(first);
         let (second, problems) = unix(&path);
-        assert!(second.unix.is_some() && problems.is_empty(), "{problems:?}");
+        assert!(second.has_unix() && problems.is_empty(), "{problems:?}");
         let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap());
         assert_eq!(mode & 0o777, 0o722);
 
@@ -204,12 +121,12 @@ mod tests {
         std::fs::write(&file, "mine").unwrap();
         let (none, problems) = unix(&file);
         assert!(
-            none.unix.is_none() && problems.len() == 1 && problems[0].contains("not a socket"),
+            !none.has_unix() && problems.len() == 1 && problems[0].contains("not a socket"),
             "{problems:?}"
         );
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 
         let (none, problems) = unix(&folder.path().join("missing/apm.socket"));
-        assert!(none.unix.is_none() && problems.len() == 1, "{problems:?}");
+        assert!(!none.has_unix() && problems.len() == 1, "{problems:?}");
     }
 }

@@ -1,30 +1,37 @@
-//! Bytes in from tracers: the HTTP server on port 8126 and on the unix socket, its limits, its routes and its answers.
+//! Bytes in from tracers: the HTTP server on port 8126 and on the unix socket, its routes and its answers.
 //!
-//! `listen` binds before the app is spawned. `serve` accepts and, at the end, hands over to `drain`; each `connection` is a task of hyper's,
-//! all on one thread. `room` knows them all and bounds their number and their time; `body` bounds their bytes. A request goes to the `desk`,
-//! which finds its `route`, reads its `headers` and its `body` and gives it to `traces`, where the pipeline takes it before the `answer`.
-//! No answer waits for the network, the relay or stderr.
+//! `listen` binds before the app is spawned. A request goes to the `desk`, which finds its `route`, reads its `headers` and its body and gives
+//! it to `traces`, where the pipeline takes it before the `answer`. No such answer waits for the network, the relay or stderr. What is neither
+//! traces nor stats goes `through` to the proxy, whose answer is the network's; at the end, that is the `rest`.
 
 mod answer;
-mod body;
-mod connection;
 mod desk;
-mod drain;
 mod headers;
 mod info;
 mod listen;
 mod obfuscation;
-mod room;
+mod rest;
 mod route;
-mod serve;
+mod through;
 mod traces;
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-pub use listen::{Listeners, bind};
-pub use serve::serve;
+use tokio::sync::watch;
+
+use crate::ledger::Ledger;
+use crate::pipeline::Pipeline;
+use crate::proxy::Proxy;
+use crate::server;
+
+pub use crate::server::Listeners;
+pub use listen::bind;
+pub use rest::Rest;
 
 /// Where and how the intake listens.
 #[derive(Clone, Debug)]
@@ -43,4 +50,20 @@ pub struct Settings {
     pub connections_max: usize,
     /// Bytes of one body (`DD_APM_MAX_PAYLOAD_SIZE`).
     pub body_bytes_max: usize,
+}
+
+/// Serves until `stop` has a deadline (or its sender is gone: then at once), and then until everything that has arrived is served, or the
+/// deadline has come. It must run on a `LocalSet` of a current-thread runtime with I/O and time: the pipeline is called inline. Requests that
+/// are passed on may still be under way then: that is what is returned, to be finished on the same `LocalSet`.
+pub async fn serve(
+    listeners: Listeners,
+    settings: &Settings,
+    pipeline: Rc<RefCell<Pipeline>>,
+    proxy: Proxy,
+    ledger: Arc<Ledger>,
+    stop: watch::Receiver<Option<Instant>>,
+) -> Rest {
+    let desk = Rc::new(desk::Desk::new(settings, pipeline, proxy, ledger));
+    server::serve(listeners, &desk, settings.receive_timeout, stop).await;
+    Rest::new(desk)
 }

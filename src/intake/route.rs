@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::proxy::Endpoint;
 use crate::trace::decode::ApiVersion;
 
 /// The form of a traces answer that goes with a path.
@@ -27,26 +28,39 @@ pub(super) enum Route {
     Stats,
     /// What we are and can do.
     Info,
-    /// Taken and dropped: a tracer would print a warning into the app's stderr if it were refused.
-    Discard,
-    /// Everything else.
+    /// Passed on to Datadog as it is.
+    Passed(Endpoint),
+    /// Everything else. `/v0.7/config` is among it: to a tracer that asks for remote configuration a 404 says that there is none, and none of
+    /// them complains (spec: ecosystem 2.3).
     Unknown,
 }
 
 /// The endpoints of `/info`: what works, in the agent's order.
-pub(super) const LISTED: [&str; 7] = [
+pub(super) const LISTED: [&str; 23] = [
     "/v0.3/traces",
     "/v0.3/services",
     "/v0.4/traces",
     "/v0.4/services",
     "/v0.5/traces",
+    "/profiling/v1/input",
+    "/telemetry/proxy/",
+    "/v0.7/traces",
+    "/v1.0/traces",
     "/v0.6/stats",
+    "/v0.1/pipeline_stats",
+    "/openlineage/api/v1/lineage",
+    "/evp_proxy/v1/",
+    "/evp_proxy/v2/",
+    "/evp_proxy/v3/",
+    "/evp_proxy/v4/",
+    "/debugger/v1/input",
     "/debugger/v1/diagnostics",
+    "/debugger/v2/input",
+    "/symdb/v1/input",
+    "/dogstatsd/v1/proxy",
+    "/dogstatsd/v2/proxy",
+    "/tracer_flare/v1",
 ];
-
-/// Telemetry of the tracers about themselves. Every tracer sends it, whatever `/info` lists; a refusal makes some of them log and others
-/// go to the internet by themselves. The agent too answers before it forwards.
-const TELEMETRY: &str = "/telemetry/proxy/";
 
 /// What `path` is for.
 pub(super) fn of(path: &str) -> Route {
@@ -56,14 +70,13 @@ pub(super) fn of(path: &str) -> Route {
         "/v0.3/traces" => Route::Traces(ApiVersion::V03),
         "/v0.2/traces" => Route::Traces(ApiVersion::V02),
         "/spans" | "/v0.1/spans" => Route::Traces(ApiVersion::V01),
+        "/v0.7/traces" => Route::Traces(ApiVersion::V07),
         "/v1.0/traces" => Route::Traces(ApiVersion::V10),
         "/v0.6/stats" => Route::Stats,
         "/info" => Route::Info,
         "/v0.3/services" | "/v0.4/services" => Route::Services { json_only: false },
         "/services" | "/v0.1/services" | "/v0.2/services" => Route::Services { json_only: true },
-        "/debugger/v1/diagnostics" => Route::Discard,
-        _ if path.starts_with(TELEMETRY) => Route::Discard,
-        _ => Route::Unknown,
+        _ => Endpoint::of(path).map_or(Route::Unknown, Route::Passed),
     }
 }
 
@@ -71,13 +84,18 @@ pub(super) fn of(path: &str) -> Route {
 pub(super) fn reply(version: ApiVersion) -> Reply {
     match version {
         ApiVersion::V01 | ApiVersion::V02 | ApiVersion::V03 => Reply::Ok,
-        ApiVersion::V04 | ApiVersion::V05 | ApiVersion::V10 => Reply::Rates,
+        ApiVersion::V04 | ApiVersion::V05 | ApiVersion::V07 | ApiVersion::V10 => Reply::Rates,
     }
 }
 
-/// `path` without empty, `.` and `..` segments, as Go's router cleans it before it looks; a slash at the end stays. Borrowed where the path
-/// was clean already.
+/// `path` without empty, `.` and `..` segments, as Go's router cleans it before it looks; a slash at the end stays, and the root of a tree of
+/// paths gets one. Borrowed where the path was clean already.
 pub(super) fn clean(path: &str) -> Cow<'_, str> {
+    let cleaned = without_dots(path);
+    if Endpoint::lacks_slash(&cleaned) { Cow::Owned(cleaned.into_owned() + "/") } else { cleaned }
+}
+
+fn without_dots(path: &str) -> Cow<'_, str> {
     if path.starts_with('/') && !path.contains("//") && !path.contains("/.") {
         return Cow::Borrowed(path);
     }
@@ -119,12 +137,11 @@ mod tests {
     fn what_does_not_work_yet_is_unknown() {
         for path in [
             "/",
-            "/v0.7/traces",
             "/v0.7/config",
             "/v0.8/traces",
             "/info/",
             "/v0.4/traces/",
-            "/evp_proxy/v2/x",
+            "/evp_proxy/v5/x",
             "*",
             "",
         ] {
@@ -137,7 +154,7 @@ mod tests {
         for version in [ApiVersion::V01, ApiVersion::V02, ApiVersion::V03] {
             assert_eq!(reply(version), Reply::Ok);
         }
-        for version in [ApiVersion::V04, ApiVersion::V05, ApiVersion::V10] {
+        for version in [ApiVersion::V04, ApiVersion::V05, ApiVersion::V07, ApiVersion::V10] {
             assert_eq!(reply(version), Reply::Rates);
         }
     }
@@ -152,6 +169,8 @@ mod tests {
         check("/evp_proxy/v2/api/../x", "/evp_proxy/v2/x");
         check("/info/", "/info/");
         check("/info//", "/info/");
+        check("/evp_proxy/v2", "/evp_proxy/v2/");
+        check("/x//../telemetry/proxy", "/telemetry/proxy/");
         check("/a/..", "/");
         check("//", "/");
         check("", "/");

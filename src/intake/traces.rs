@@ -39,13 +39,8 @@ impl Traces {
         Self { pipeline, ledger, rates }
     }
 
-    /// Takes the body of a traces path. Nothing where the path takes other bodies, but not of this form: it is then as good as unknown.
-    pub(super) fn take(
-        &self,
-        version: ApiVersion,
-        headers: &Headers<'_>,
-        body: &[u8],
-    ) -> Option<Answer> {
+    /// Takes the body of a traces path.
+    pub(super) fn take(&self, version: ApiVersion, headers: &Headers<'_>, body: &[u8]) -> Answer {
         let request = TraceRequest {
             version,
             content_type: headers.content_type,
@@ -62,11 +57,10 @@ impl Traces {
         }));
         match taken {
             Ok(Ok(())) => {}
-            Ok(Err(error)) if error.status() == StatusCode::NOT_FOUND => return None,
-            Ok(Err(error)) => return Some(Self::refuse(&error)),
+            Ok(Err(error)) => return Self::refuse(&error),
             Err(_) => self.count_fault(headers),
         }
-        Some(reply)
+        reply
     }
 
     /// Takes a tracer's own stats.

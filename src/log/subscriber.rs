@@ -40,7 +40,9 @@ impl Subscriber for Lines {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= self.filter
+        // What libraries tell of their frames is of no use to whoever asks us for more.
+        let is_ours = metadata.target().starts_with("pillion");
+        is_ours && metadata.is_event() && *metadata.level() <= self.filter
     }
 
     fn event(&self, event: &Event<'_>) {

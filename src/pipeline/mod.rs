@@ -5,6 +5,7 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod look;
+mod otlp;
 mod place;
 mod sampled;
 mod stats;
@@ -29,6 +30,8 @@ use crate::trace::sample::{self, Reply, Samplers};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
 use crate::trace::{Tracer, chunk, normalise, obfuscate, older};
 use crate::{version, view};
+
+pub use otlp::OtlpRequest;
 
 /// What the pipeline does to traces.
 #[derive(Clone, Debug)]
@@ -159,7 +162,7 @@ pub struct Pipeline {
     body: Body,
     work: chunk::Work,
     batch: Batch,
-    /// The batch of the older form. One of the two is always empty.
+    /// The batch of the older form. Only where it is asked for has it anything.
     older: older::Batch,
     /// When the oldest chunk of the batch came, in nanoseconds since 1970; nothing while it is empty.
     batch_since_ns: Option<u64>,
@@ -194,10 +197,17 @@ impl Pipeline {
     ) -> Self {
         let peer_tags = stats::peer_tags(&settings);
         let span_tags = settings.span_tags.iter().map(|(key, _)| key.as_str());
+        let keys = Keys::new(
+            peer_tags.iter().map(String::as_str),
+            settings.primary_tags.iter().map(String::as_str),
+            span_tags,
+        )
+        .keeping(settings.obfuscation.credit_cards.keep_values.iter().map(String::as_str));
         let rules = chunk::Rules {
             component_to_name: settings.component_to_name,
             resource_bytes_max: settings.resource_bytes_max(),
             older: settings.older,
+            field_tags: keys.field_tags(),
         };
         let mut problems = Vec::new();
         let filters =
@@ -208,12 +218,7 @@ impl Pipeline {
             tracing::error!("{problem}");
         }
         Self {
-            keys: Keys::new(
-                peer_tags.iter().map(String::as_str),
-                settings.primary_tags.iter().map(String::as_str),
-                span_tags,
-            )
-            .keeping(settings.obfuscation.credit_cards.keep_values.iter().map(String::as_str)),
+            keys,
             rules,
             filters,
             redactor: Redactor::new(settings.obfuscation.clone(), replace_rules),
@@ -323,27 +328,24 @@ impl Pipeline {
         self.send_stats(now_ns, buckets);
     }
 
-    /// Hands the batch to the relay.
+    /// Hands the batches to the relay, a payload of each form.
     fn send_batch(&mut self) {
         self.batch_since_ns = None;
-        if self.batch.is_empty() && self.older.is_empty() {
-            return;
+        if !self.batch.is_empty() {
+            let mut body = std::mem::take(&mut self.buffer);
+            body.clear();
+            let parts = self.batch.encode(&agent(&self.settings), &mut body);
+            self.send_traces(body, parts);
         }
-        let agent = Agent {
-            hostname: &self.settings.hostname,
-            env: &self.settings.env,
-            version: version::AGENT,
-            target_tps: self.settings.sampling.target_tps,
-            errors_tps: self.settings.sampling.errors_tps,
-            rare_sampler: self.settings.sampling.rare.is_some(),
-        };
-        let mut body = std::mem::take(&mut self.buffer);
-        body.clear();
-        let tracer_payloads: Vec<Encoded> = if self.settings.older {
-            self.older.encode(&agent, &mut body)
-        } else {
-            self.batch.encode(&agent, &mut body)
-        };
+        if !self.older.is_empty() {
+            let mut body = std::mem::take(&mut self.buffer);
+            body.clear();
+            let parts = self.older.encode(&agent(&self.settings), &mut body);
+            self.send_traces(body, parts);
+        }
+    }
+
+    fn send_traces(&mut self, body: Vec<u8>, tracer_payloads: Vec<Encoded>) {
         let mut counts = Counts::default();
         let mut parts = Vec::with_capacity(tracer_payloads.len());
         for part in tracer_payloads {
@@ -396,5 +398,17 @@ impl Pipeline {
         if is_batch {
             self.buffer = buffer;
         }
+    }
+}
+
+/// What the agent says of itself in each payload.
+fn agent(settings: &Settings) -> Agent<'_> {
+    Agent {
+        hostname: &settings.hostname,
+        env: &settings.env,
+        version: version::AGENT,
+        target_tps: settings.sampling.target_tps,
+        errors_tps: settings.sampling.errors_tps,
+        rare_sampler: settings.sampling.rare.is_some(),
     }
 }

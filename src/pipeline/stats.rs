@@ -119,8 +119,12 @@ fn key_words(
     peers: &[(Ref, Ref)],
     base: Option<(Ref, Ref)>,
 ) {
-    let flags =
-        span.span_kind as u32 | u32::from(span.parent_id == 0) << 8 | u32::from(synthetics) << 9;
+    let kind = match span.span_kind {
+        // No kind either way.
+        SpanKind::Unspecified | SpanKind::Other(_) => 0,
+        kind => kind.number().cast_unsigned(),
+    };
+    let flags = kind | u32::from(span.parent_id == 0) << 8 | u32::from(synthetics) << 9;
     let notes = &span.notes;
     words.clear();
     words.extend_from_slice(&[
@@ -174,11 +178,11 @@ fn payload_key<'a>(
         env: if head.env.is_empty() { &settings.env } else { head.env },
         hostname: head.hostname,
         version: head.app_version,
-        container_id: head.container_id,
         git_commit_sha: head.git_commit_sha,
         lang: head.lang,
         process_tags: head.process_tags,
         base_service,
+        // The agent leaves out a container whose tags it can't resolve, and there is nobody to ask here.
         ..PayloadKey::default()
     }
 }

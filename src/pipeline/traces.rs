@@ -4,6 +4,7 @@ use super::place::Place;
 use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
 use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
+use crate::trace::Tracer;
 use crate::trace::chunk::{Context, ReadyValue};
 use crate::trace::decode::Form;
 use crate::trace::encode::{self, Additions};
@@ -28,45 +29,42 @@ impl Pipeline {
     pub(super) fn take_body(&mut self, body: &Body, request: &TraceRequest<'_>, now_ns: u64) {
         let source = body.source(request.body);
         let tracer = &request.tracer;
-        let rules = self.rules.clone();
-        let context = Context { body, source, tracer, rules: &rules, now_ns };
-        if self.settings.older {
-            let mut facts = older::Facts::of(body, source, tracer);
-            self.older.begin_body(body.strings.len());
-            self.take_chunks(&mut Place::Older(&mut facts), &context);
-            if self.older.finish_body(&facts.payload()) {
-                self.send_batch();
-            }
-            return;
-        }
-        let facts = BodyFacts::of(body, source);
-        let head = Head {
-            container_id: tracer.container_id,
-            lang: tracer.lang,
-            lang_version: tracer.lang_version,
-            tracer_version: tracer.version,
-            env: &facts.env,
-            hostname: &facts.hostname,
-            app_version: &facts.app_version,
-            git_commit_sha: &facts.git_commit_sha,
-            apm_mode: &facts.apm_mode,
-            process_tags: if facts.process_tags.is_empty() {
-                tracer.process_tags
-            } else {
-                &facts.process_tags
-            },
-            otlp_export: &facts.otlp_export,
-        };
-        self.take_chunks(&mut Place::Indexed { head: &head, open: None }, &context);
+        let is_older = self.settings.older && body.form != Form::V10;
+        let facts = BodyFacts::of(body, source, tracer, is_older);
+        self.take_chunks(body, source, &facts.head(), tracer, now_ns);
     }
 
-    /// All chunks of a body.
-    fn take_chunks(&mut self, place: &mut Place<'_, '_>, context: &Context<'_>) {
+    /// Takes the chunks of a decoded body to the payload of this head. How many spans were rejected.
+    pub(super) fn take_chunks(
+        &mut self,
+        body: &Body,
+        source: &[u8],
+        head: &Head<'_>,
+        tracer: &Tracer<'_>,
+        now_ns: u64,
+    ) -> u64 {
+        let rules = self.rules.clone();
+        let context = Context { body, source, tracer, rules: &rules, now_ns };
+        if !context.is_older() {
+            return self.take_each(&mut Place::Indexed { head, open: None }, &context);
+        }
+        let mut facts = older::Facts::of(head);
+        self.older.begin_body(body);
+        let rejected = self.take_each(&mut Place::Older(&mut facts), &context);
+        if self.older.finish_body(&facts.payload()) {
+            self.send_batch();
+        }
+        rejected
+    }
+
+    /// All chunks of a body. How many spans were rejected.
+    fn take_each(&mut self, place: &mut Place<'_, '_>, context: &Context<'_>) -> u64 {
         let Context { body, tracer, .. } = *context;
         // As in the agent: of the chunks that are left the last takes the place of one of which nothing is sent, so this is the order in which
         // the samplers see them; and what the tracer dropped itself counts for those that are left.
         let mut left = std::mem::take(&mut self.left);
         left.clear();
+        let mut rejected = 0;
         for (number, chunk) in body.chunks.iter().enumerate() {
             if place.ignores(chunk) {
                 self.ledger.received(counts(chunk));
@@ -78,13 +76,18 @@ impl Pipeline {
         let mut at = 0;
         while let Some(&number) = left.get(at) {
             let weight = dropped_p0_weight(tracer.dropped_p0_traces, left.len());
-            if self.take_chunk(&body.chunks[number], place, context, weight) {
+            let chunk = &body.chunks[number];
+            if place.rejects(chunk, context) {
+                rejected += counts(chunk).spans;
+            }
+            if self.take_chunk(chunk, place, context, weight) {
                 at += 1;
             } else {
                 left.swap_remove(at);
             }
         }
         self.left = left;
+        rejected
     }
 
     /// One chunk; whether something of it is sent.
@@ -144,7 +147,7 @@ impl Pipeline {
             self.send_batch();
             self.batch.payload(head).unwrap_or_default()
         });
-        self.batch.open(index).table.begin_body(body.strings.len());
+        self.batch.open(index).table.begin_body(body.strings.len(), &body.hashes);
         index
     }
 
@@ -210,21 +213,24 @@ impl Pipeline {
         let work = &mut self.work;
         let single = self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
-        let is_first_gone =
-            decision.share == Share::Part && self.samplers.kept().first() != Some(&0);
-        let marker = table.strings.intern(body.form.marker().as_bytes());
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
         let mut tracked = None;
         if decision.is_tracked_error {
             let [key, value] = TRACKED_ERROR.map(|text| table.strings.intern(text.as_bytes()));
             tracked = Some((key, value));
         }
+        let is_first_gone =
+            decision.share == Share::Part && self.samplers.kept().first() != Some(&0);
+        let marker = context.body.form.marker().map(|marker| {
+            let marker = table.strings.intern(marker.as_bytes());
+            (payload.own.converted, ReadyValue::Text(marker))
+        });
         let additions = Additions {
             is_dropped: decision.is_dropped,
             chunk: tracked.as_slice(),
             single,
-            marker: (payload.own.converted, ReadyValue::Text(marker)),
-            marks: marked_spans(chunk, body, is_first_gone),
+            marker,
+            marks: marked_spans(chunk, context.body, is_first_gone),
             lacking: &lacking,
             top_level: payload.own.top_level,
         };
@@ -258,7 +264,7 @@ fn span_tags(tags: &[(String, String)], table: &mut Table) -> Vec<(Ref, Ref)> {
 fn marked_spans(chunk: &Chunk, body: &Body, is_first_gone: bool) -> usize {
     match (body.form, chunk.spans.range().start) {
         (Form::V05, 0) if !is_first_gone => 1,
-        (Form::V05, _) => 0,
+        (Form::V05 | Form::Otlp, _) => 0,
         _ => usize::MAX,
     }
 }

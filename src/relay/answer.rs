@@ -40,7 +40,7 @@ impl Outcome {
                 Self::Retry { why: format!("it answers {}", words(status)), after }
             }
             300..=399 => Self::Refused(format!(
-                "it answers {} and redirects are not followed; check DD_APM_DD_URL and DD_SITE",
+                "it answers {} and redirects are not followed",
                 words(status)
             )),
             _ => Self::Refused(format!("it answers {}", words(status))),
@@ -57,7 +57,7 @@ fn words(status: StatusCode) -> String {
 }
 
 /// Why a request had no answer: the innermost cause, which alone says something to a person. URLs, which may hold a password, are in the outer ones.
-pub(super) fn cause(error: &reqwest::Error, timeout: Duration) -> String {
+pub(crate) fn cause(error: &reqwest::Error, timeout: Duration) -> String {
     let causes = || successors(error.source(), |&error| error.source());
     if error.is_timeout() {
         let at = if error.is_connect() { "no connection" } else { "no answer" };
@@ -101,7 +101,7 @@ fn os_error(errno: i32) -> Option<&'static str> {
 }
 
 /// `text` with every occurrence of a secret replaced and on one line, as a last guard before it is printed.
-pub(super) fn scrubbed(text: &str, secrets: &[String]) -> String {
+pub(crate) fn scrubbed(text: &str, secrets: &[String]) -> String {
     let mut text: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {

@@ -64,7 +64,7 @@ fn add_roots(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
 pub(super) fn build(
     tls: ClientConfig,
     proxy: Option<&proxy::Proxy>,
-    timeout: Duration,
+    timeout: Option<Duration>,
 ) -> Result<Client, String> {
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls)
@@ -73,9 +73,11 @@ pub(super) fn build(
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .referer(false)
-        .timeout(timeout)
         .pool_idle_timeout(IDLE_MAX)
         .pool_max_idle_per_host(SENDS_IN_FLIGHT_MAX);
+    if let Some(timeout) = timeout {
+        builder = builder.timeout(timeout);
+    }
     if let Some(proxy) = proxy {
         let mut via =
             Proxy::all(proxy.url.clone()).map_err(|error| error.without_url().to_string())?;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::ledger::{Counts, Shed};
 use crate::limits::SENDS_IN_FLIGHT_MAX;
 use crate::relay::backoff::{CAP, CAP_IN_FLUSH, Gate, wait};
+use crate::relay::input::Input;
 use crate::relay::pack::Encoding;
 use crate::relay::{Kind, Part, Payload};
 
@@ -30,8 +31,8 @@ pub(super) struct Number {
     part: u64,
 }
 
-/// A payload that is ready to be sent, or on the wire.
-#[derive(Debug)]
+/// A payload that is ready to be sent, or on the wire. A clone shares the bytes.
+#[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) kind: Kind,
     pub(super) body: Bytes,
@@ -40,7 +41,7 @@ pub(super) struct Item {
     pub(super) raw_len: usize,
     pub(super) counts: Counts,
     pub(super) languages: Arc<str>,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Arc<[Part]>,
     /// Failed attempts.
     failures: u32,
     state: State,
@@ -64,7 +65,7 @@ impl Item {
             raw_len: payload.body.len(),
             counts: payload.counts,
             languages: Arc::from(payload.languages.as_str()),
-            parts: mem::take(&mut payload.parts),
+            parts: mem::take(&mut payload.parts).into(),
             failures: 0,
             state: State::Waits(Instant::now()),
         }
@@ -86,7 +87,7 @@ impl Item {
         size_of::<(Number, Self)>()
             + self.body.len()
             + self.languages.len()
-            + self.parts.capacity() * size_of::<Part>()
+            + self.parts.len() * size_of::<Part>()
     }
 }
 
@@ -120,7 +121,7 @@ pub(super) struct Held {
     pub(super) last: u64,
     parts: u64,
     /// Payloads as they were pushed.
-    input: VecDeque<(Number, Payload)>,
+    input: VecDeque<(Number, Arc<Input>)>,
     /// The payload that the relay's thread is compressing, with its bytes.
     packing: Option<(Number, Counts, usize)>,
     /// Compressed payloads, the oldest first.
@@ -131,6 +132,8 @@ pub(super) struct Held {
     gates: [Gate; 2],
     /// Bodies that wait for reuse.
     spare: Vec<Vec<u8>>,
+    /// Bodies are not kept: another queue has those of all.
+    pub(super) keeps_no_spare: bool,
     /// Callers that wait in a flush.
     pub(super) flushes: usize,
     /// Why payloads are not taken any more.
@@ -143,10 +146,10 @@ pub(super) struct Held {
 
 impl Held {
     /// Takes a payload.
-    pub(super) fn push(&mut self, payload: Payload) {
+    pub(super) fn push(&mut self, input: Arc<Input>) {
         self.last += 1;
-        self.bytes += payload_bytes(&payload);
-        self.input.push_back((Number { pushed: self.last, part: 0 }, payload));
+        self.bytes += input.bytes;
+        self.input.push_back((Number { pushed: self.last, part: 0 }, input));
     }
 
     /// The oldest payload, wherever it is.
@@ -161,7 +164,7 @@ impl Held {
     pub(super) fn counts(&self) -> Counts {
         let mut all = Counts::default();
         let packing = self.packing.iter().map(|(_, counts, _)| *counts);
-        let input = self.input.iter().map(|(_, payload)| payload.counts);
+        let input = self.input.iter().map(|(_, input)| input.counts);
         self.items
             .values()
             .map(|item| item.counts)
@@ -179,7 +182,8 @@ impl Held {
     pub(super) fn keep_spare(&mut self, mut body: Vec<u8>) {
         let is_oversized =
             body.capacity() > SPARE_BYTES_MIN && body.capacity() / SPARE_FACTOR_MAX > body.len();
-        if self.spare.len() < SPARE_MAX && body.capacity() > 0 && !is_oversized {
+        let is_kept = !self.keeps_no_spare && self.spare.len() < SPARE_MAX;
+        if is_kept && body.capacity() > 0 && !is_oversized {
             body.clear();
             self.spare.push(body);
         }
@@ -202,10 +206,10 @@ impl Held {
     }
 
     /// The next payload to compress.
-    pub(super) fn take_input(&mut self) -> Option<(Number, Payload)> {
-        let (number, payload) = self.input.pop_front()?;
-        self.packing = Some((number, payload.counts, payload_bytes(&payload)));
-        Some((number, payload))
+    pub(super) fn take_input(&mut self) -> Option<(Number, Arc<Input>)> {
+        let (number, input) = self.input.pop_front()?;
+        self.packing = Some((number, input.counts, input.bytes));
+        Some((number, input))
     }
 
     /// Takes out a payload that the intake finds too large, if it can be cut: its parts make up the whole.
@@ -258,10 +262,12 @@ impl Held {
             self.bytes -= item.bytes();
             return Some(item.counts);
         }
-        let (_, payload) = self.input.pop_front()?;
-        self.bytes -= payload_bytes(&payload);
-        let counts = payload.counts;
-        self.keep_spare(payload.body);
+        let (_, input) = self.input.pop_front()?;
+        self.bytes -= input.bytes;
+        let counts = input.counts;
+        if let Some(body) = Arc::into_inner(input).and_then(Input::into_body) {
+            self.keep_spare(body);
+        }
         Some(counts)
     }
 
@@ -274,9 +280,9 @@ impl Held {
             gone.add(item.counts);
         }
         while self.input.front().is_some_and(|(number, _)| number.pushed <= mark) {
-            if let Some((_, payload)) = self.input.pop_front() {
-                self.bytes -= payload_bytes(&payload);
-                gone.add(payload.counts);
+            if let Some((_, input)) = self.input.pop_front() {
+                self.bytes -= input.bytes;
+                gone.add(input.counts);
             }
         }
         if let Some((_, counts, bytes)) = self.packing.take_if(|(number, ..)| number.pushed <= mark)
@@ -370,39 +376,29 @@ impl Held {
     }
 }
 
-fn payload_bytes(payload: &Payload) -> usize {
-    size_of::<(Number, Payload)>()
-        + payload.body.len()
-        + payload.languages.len()
-        + payload.parts.capacity() * size_of::<Part>()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use bytes::Bytes;
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
-    use super::{Encoding, Held, Item, Kind, Next, Number, Payload};
+    use super::{Held, Input, Kind, Next, Number, Payload};
     use crate::ledger::Counts;
+    use crate::relay::Compression;
+    use crate::relay::pack::Packer;
 
-    fn payload(kind: Kind, bytes: usize) -> Payload {
+    fn payload(kind: Kind, bytes: usize) -> Arc<Input> {
         let counts = Counts { spans: 1, ..Counts::default() };
-        Payload {
-            kind,
-            body: vec![7; bytes],
-            counts,
-            languages: "go".to_owned(),
-            parts: Vec::new(),
-        }
+        let (body, languages) = (vec![7; bytes], "go".to_owned());
+        Arc::new(Input::new(Payload { kind, body, counts, languages, parts: Vec::new() }))
     }
 
-    /// Takes everything through compression, which halves it.
+    /// Takes everything through compression.
     fn pack_all(held: &mut Held) {
-        while let Some((number, mut payload)) = held.take_input() {
-            let body = Bytes::from(vec![1; payload.body.len() / 2]);
-            let item = Item::new(&mut payload, body, Encoding::Zstd);
+        let mut packer = Packer::new(Compression::Gzip);
+        while let Some((number, input)) = held.take_input() {
+            let item = input.packed(&mut packer).unwrap().item;
             assert!(held.end_packing(Some(number)).is_some());
             held.put(number, vec![item]);
         }

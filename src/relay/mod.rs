@@ -1,9 +1,12 @@
 //! Sending out: a queue bounded in bytes, compression, requests, retries. It knows bytes, an endpoint and counts; what a span is it does not.
 //!
-//! A payload goes `push` → [`queue`] (as it is; [`held`] is what is in it) → the relay's one thread, [`run`] → [`pack`] (compressed, back into the queue) →
-//! [`send`] (one request; up to five at once) → [`answer`] (what the answer means) → settled in the queue, which alone counts in the
-//! ledger. [`backoff`] says how long a failed payload waits, [`proxy`] and [`client`] how the intake is reached, [`say`] what a person
-//! is told about it.
+//! A payload goes `push` → [`queue`] (as it is, an [`input`]; [`held`] is what is in it) → the relay's one thread, [`run`] → [`pack`] (compressed, back into
+//! the queue) → [`send`] (one request; up to five at once) → [`answer`] (what the answer means) → settled in the queue, which alone counts in
+//! the ledger. [`backoff`] says how long a failed payload waits, [`dial`], [`proxy`] and [`client`] how the intake is reached, [`say`] what a
+//! person is told about it.
+//!
+//! Each destination has a queue and a sender of its own, so none waits for another; what they share is the thread, the compressed bytes and the
+//! settings of connections.
 //!
 //! Every payload stays in the queue until it is settled, also while it is on the wire: what a request works on is a reference to the same bytes.
 //! So a panic, a deadline or an aborted request loses no count.
@@ -11,7 +14,10 @@
 mod answer;
 mod backoff;
 mod client;
+mod dial;
 mod held;
+mod input;
+mod jump;
 mod pack;
 mod proxy;
 mod queue;
@@ -27,11 +33,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::HeaderValue;
+use tokio::sync::Notify;
 
 use crate::ledger::{Counts, Ledger};
+use crate::limits::QUEUE_BYTES_MIN;
 use crate::secret::{ApiKey, Url};
 
+use input::Input;
 use queue::Queue;
+use run::Lane;
+use send::{NamedBy, Sender};
+
+pub(crate) use answer::cause;
+pub(crate) use dial::{Dialed, Dialer};
+pub(crate) use jump::Jump;
+pub(crate) use run::{give_memory_back, runtime};
 
 /// Which endpoint of the intake a payload is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +91,10 @@ pub struct Relay {
 
 /// What all clones of a [`Relay`] share.
 struct Handle {
+    /// The main destination's queue.
     queue: Arc<Queue>,
+    /// Those of further ones.
+    further: Vec<Arc<Queue>>,
 }
 
 impl Relay {
@@ -98,27 +117,42 @@ impl Relay {
         ledger: Arc<Ledger>,
         wall: Clock,
     ) -> io::Result<Self> {
-        let key = settings.api_key.as_ref().and_then(|key| match HeaderValue::from_str(key.expose()) {
-            Ok(mut key) => {
-                key.set_sensitive(true);
-                Some(key)
-            }
-            Err(_) => {
-                tracing::warn!("the API key has a character that no HTTP header may have; nothing is sent: check DD_API_KEY");
-                None
-            }
-        });
-        let queue = Arc::new(Queue::new(settings.queue_bytes_max, key.is_some(), ledger));
-        if let Some(key) = key {
-            run::spawn(Arc::clone(&queue), settings, key, wall)?;
+        let key = settings.api_key.as_ref().and_then(header);
+        let changed = Arc::new(Notify::new());
+        let Some(key) = key else {
+            let queue = Arc::new(Queue::new(0, false, ledger, changed));
+            return Ok(Self { handle: Arc::new(Handle { queue, further: Vec::new() }) });
+        };
+        let share = settings.queue_bytes_max / (settings.further.len() + 1);
+        let bytes_max =
+            if settings.further.is_empty() { share } else { share.max(QUEUE_BYTES_MIN) };
+        let dialer = Arc::new(Dialer::new(settings.clone()));
+        let sender = |url: &str, key, named_by| {
+            Sender::new(Arc::clone(&dialer), url, key, settings.request_timeout, named_by)
+        };
+        let queue =
+            Arc::new(Queue::new(bytes_max, true, Arc::clone(&ledger), Arc::clone(&changed)));
+        let main = sender(&settings.trace_url, key, NamedBy::Main);
+        let mut lanes = vec![Lane::new(Arc::clone(&queue), main)];
+        for Destination { url, api_key } in &settings.further {
+            let Some(key) = header(api_key) else { continue };
+            let sender = sender(url, key, NamedBy::Further);
+            let queue = Queue::further(bytes_max, &sender.host, &ledger, Arc::clone(&changed));
+            lanes.push(Lane::new(Arc::new(queue), sender));
         }
-        Ok(Self { handle: Arc::new(Handle { queue }) })
+        let further = lanes.iter().skip(1).map(|lane| Arc::clone(&lane.queue)).collect();
+        run::spawn(lanes, changed, settings.compression, Jump::new(wall))?;
+        Ok(Self { handle: Arc::new(Handle { queue, further }) })
     }
 
-    /// Hands over a payload. Never blocks and never waits: where the queue has no room, the oldest payloads that are not on the wire are
-    /// shed and counted.
+    /// Hands over a payload, for every destination. Never blocks and never waits: where a queue has no room, its oldest payloads that are not
+    /// on the wire are shed and counted.
     pub fn push(&self, payload: Payload) {
-        self.handle.queue.push(payload);
+        let input = Arc::new(Input::new(payload));
+        for queue in &self.handle.further {
+            queue.push(Arc::clone(&input));
+        }
+        self.handle.queue.push(input);
     }
 
     /// An empty `Vec` for the next body: one whose payload was compressed, with its capacity, or a new one.
@@ -128,23 +162,71 @@ impl Relay {
 
     /// An early flush: what waits for a retry goes at once.
     pub fn hurry(&self) {
-        self.handle.queue.hurry();
+        self.handle.queues().for_each(|queue| queue.hurry());
+    }
+
+    /// Has all that was pushed before sent now, and retried soon where that fails, until [`Flush::wait`] has returned.
+    pub fn begin_flush(&self) -> Flush {
+        let marks = self.handle.queues().map(|queue| queue.begin_flush()).collect();
+        Flush { handle: Arc::clone(&self.handle), marks }
     }
 
     /// Blocks the caller until all that was pushed before is sent or shed, or until `until`; what is left then is counted as
     /// [`crate::ledger::Shed::Deadline`] and dropped. Whether all of it was settled in time.
     pub fn flush(&self, until: Instant) -> bool {
-        self.handle.queue.flush(until)
+        self.begin_flush().wait(until)
     }
 
-    /// What the relay holds now: waiting, being compressed or on the wire.
+    /// What the relay holds now, for all destinations: waiting, being compressed or on the wire.
     pub fn held(&self) -> Counts {
-        self.handle.queue.held()
+        let mut held = Counts::default();
+        self.handle.queues().for_each(|queue| held.add(queue.held()));
+        held
     }
 
-    /// Bytes that the queue holds now, never above [`Settings::queue_bytes_max`].
+    /// Bytes that the queues hold now, never above [`Settings::queue_bytes_max`] (but for the least share of each). Bytes that several
+    /// destinations share count in each of them.
     pub fn held_bytes(&self) -> usize {
-        self.handle.queue.held_bytes()
+        self.handle.queues().map(|queue| queue.held_bytes()).sum()
+    }
+}
+
+/// A flush that has begun.
+#[must_use = "it ends in `wait`"]
+pub struct Flush {
+    handle: Arc<Handle>,
+    marks: Vec<u64>,
+}
+
+impl Flush {
+    /// Blocks the caller until all of it is sent or shed, or until `until`; see [`Relay::flush`].
+    pub fn wait(self, until: Instant) -> bool {
+        // Every queue has to be ended, whatever became of those before it.
+        let ends = self.handle.queues().zip(self.marks);
+        let settled: Vec<bool> = ends.map(|(queue, mark)| queue.end_flush(mark, until)).collect();
+        !settled.contains(&false)
+    }
+}
+
+impl fmt::Debug for Flush {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flush").finish_non_exhaustive()
+    }
+}
+
+/// The key as the value of a header that is never printed.
+pub(crate) fn header(key: &ApiKey) -> Option<HeaderValue> {
+    match HeaderValue::from_str(key.expose()) {
+        Ok(mut key) => {
+            key.set_sensitive(true);
+            Some(key)
+        }
+        Err(_) => {
+            tracing::warn!(
+                "an API key has a character that no HTTP header may have; nothing is sent with it: check DD_API_KEY"
+            );
+            None
+        }
     }
 }
 
@@ -154,9 +236,16 @@ impl fmt::Debug for Relay {
     }
 }
 
+impl Handle {
+    /// All queues, the main one first.
+    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        [&self.queue].into_iter().chain(&self.further)
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.queue.close();
+        self.queues().for_each(|queue| queue.close());
     }
 }
 
@@ -171,8 +260,10 @@ pub struct Settings {
     /// Scheme, host and port of the trace intake, such as `https://trace.agent.datadoghq.com`. `/api/v0.2/traces` and `/api/v0.2/stats`
     /// are appended.
     pub trace_url: String,
-    /// Bytes that the queue may hold, payloads that are being sent included. A payload that is larger than this on its own (3.2 MB before
-    /// it is compressed) is shed.
+    /// Further intakes that get a copy of everything, as long as there is a key for the first.
+    pub further: Vec<Destination>,
+    /// Bytes that the queues of all destinations together may hold, payloads that are being sent included; each has an equal share, and at
+    /// least [`QUEUE_BYTES_MIN`]. A payload that is larger than its queue (3.2 MB before it is compressed) is shed.
     pub queue_bytes_max: usize,
     /// How trace payloads are compressed. (Stats always go as gzip, as the agent does.)
     pub compression: Compression,
@@ -188,6 +279,35 @@ pub struct Settings {
     pub skip_tls_check: bool,
     /// The longest a request may take, from connecting to the end of its answer.
     pub request_timeout: Duration,
+}
+
+#[cfg(test)]
+impl Settings {
+    /// No intake, no queue and no proxy: for tests that change what they are about.
+    pub(crate) fn none() -> Self {
+        Self {
+            api_key: None,
+            trace_url: String::new(),
+            further: Vec::new(),
+            queue_bytes_max: 0,
+            compression: Compression::None,
+            proxy_http: None,
+            proxy_https: None,
+            no_proxy: Vec::new(),
+            ca_file: None,
+            skip_tls_check: false,
+            request_timeout: Duration::ZERO,
+        }
+    }
+}
+
+/// An intake and the key for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Scheme, host and port, as [`Settings::trace_url`].
+    pub url: String,
+    /// The key of the organisation there.
+    pub api_key: ApiKey,
 }
 
 /// How the body of a trace payload is compressed.

@@ -127,7 +127,7 @@ impl Packer {
             io::Error::new(io::ErrorKind::InvalidData, "the parts of a payload don't fit its body")
         };
         let mut covered = 0;
-        for part in &item.parts {
+        for part in item.parts.iter() {
             if part.bytes.start < covered
                 || part.bytes.end < part.bytes.start
                 || part.bytes.end > body.len()

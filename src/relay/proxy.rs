@@ -124,13 +124,12 @@ fn percent_decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use proptest::prelude::{prop, prop_assert, proptest};
     use reqwest::Url;
 
     use super::{goes_direct, of, percent_decoded};
-    use crate::relay::{Compression, Settings};
+    use crate::relay::Settings;
     use crate::secret;
 
     proptest! {
@@ -142,7 +141,7 @@ mod tests {
             no_proxy in prop::collection::vec("[a-z0-9.:/*\\[\\], é-]{0,20}", 0..3),
         ) {
             let proxy_http = Some(secret::Url::new(&format!("{scheme}user:PASSWORD@{rest}")));
-            let settings = Settings { proxy_http, no_proxy, ..settings() };
+            let settings = Settings { proxy_http, no_proxy, ..Settings::none() };
             for target in ["http://10.0.0.1", "http://intake.example.com:8080", "http://[fd00::1]"] {
                 match of(&settings, &Url::parse(target).unwrap()) {
                     Ok(Some(proxy)) => prop_assert!(!proxy.url.as_str().contains("PASSWORD")),
@@ -150,21 +149,6 @@ mod tests {
                     Err(why) => prop_assert!(!why.contains("PASSWORD"), "{why}"),
                 }
             }
-        }
-    }
-
-    fn settings() -> Settings {
-        Settings {
-            api_key: None,
-            trace_url: String::new(),
-            queue_bytes_max: 0,
-            compression: Compression::None,
-            proxy_http: None,
-            proxy_https: None,
-            no_proxy: Vec::new(),
-            ca_file: None,
-            skip_tls_check: false,
-            request_timeout: Duration::ZERO,
         }
     }
 

@@ -8,30 +8,51 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::ledger::{Counts, Ledger, Shed};
-use crate::relay::Payload;
 use crate::relay::answer::Outcome;
 use crate::relay::held::{Held, Item, Next, Number};
+use crate::relay::input::Input;
 use crate::relay::say::{Condition, Said};
 
-/// The queue, shared by the handles, the relay's thread and its requests.
+/// The queue of one destination, shared by the handles, the relay's thread and its requests.
 pub(super) struct Queue {
     held: Mutex<Held>,
     /// Something was settled.
     settled: Condvar,
-    /// Something for the relay's thread to look at.
-    changed: Notify,
+    /// Something for the relay's thread to look at, in this queue or another one.
+    changed: Arc<Notify>,
     ledger: Arc<Ledger>,
     bytes_max: usize,
+    /// ` for <host>` of a further destination, in lines for people. Nobody else has counted then what such a queue takes.
+    whose: Option<String>,
     pub(super) said: Said,
 }
 
 impl Queue {
-    /// An empty queue for `bytes_max` bytes. Without a key it takes nothing.
-    pub(super) fn new(bytes_max: usize, has_key: bool, ledger: Arc<Ledger>) -> Self {
+    /// An empty queue for `bytes_max` bytes, that of the main destination. Without a key it takes nothing.
+    pub(super) fn new(
+        bytes_max: usize,
+        has_key: bool,
+        ledger: Arc<Ledger>,
+        changed: Arc<Notify>,
+    ) -> Self {
         let mut held = Held::default();
         held.shut = (!has_key).then_some(Shed::NoKey);
-        let (settled, changed, said) = (Condvar::new(), Notify::new(), Said::default());
-        Self { held: Mutex::new(held), settled, changed, ledger, bytes_max, said }
+        let held = Mutex::new(held);
+        let (settled, said) = (Condvar::new(), Said::default());
+        Self { held, settled, changed, ledger, bytes_max, whose: None, said }
+    }
+
+    /// The queue of a further destination, on `host`.
+    pub(super) fn further(
+        bytes_max: usize,
+        host: &str,
+        ledger: &Ledger,
+        changed: Arc<Notify>,
+    ) -> Self {
+        let mut queue = Self::new(bytes_max, true, ledger.further(host), changed);
+        queue.lock().keeps_no_spare = true;
+        queue.whose = Some(format!(" for {host}"));
+        queue
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -41,14 +62,19 @@ impl Queue {
     // ---- the side of the handles
 
     /// Takes a payload; see [`crate::relay::Relay::push`].
-    pub(super) fn push(&self, payload: Payload) {
+    pub(super) fn push(&self, input: Arc<Input>) {
         let mut held = self.lock();
+        if self.whose.is_some() {
+            self.ledger.received(input.counts);
+        }
         if let Some(reason) = held.shut {
-            self.ledger.shed(reason, payload.counts);
-            held.keep_spare(payload.body);
+            self.ledger.shed(reason, input.counts);
+            if let Some(body) = Arc::into_inner(input).and_then(Input::into_body) {
+                held.keep_spare(body);
+            }
             return;
         }
-        held.push(payload);
+        held.push(input);
         self.shed_overflow(held);
         self.changed.notify_one();
     }
@@ -69,9 +95,10 @@ impl Queue {
                     .map(|flow| flow.read().shed[Shed::QueueFull as usize]);
                 let [spans, stats_groups] = shed;
                 format!(
-                    "the queue of {} bytes is full, its oldest data goes first: {} dropped so far; \
+                    "the queue of {} bytes{} is full, its oldest data goes first: {} dropped so far; \
                      a larger DD_PILLION_QUEUE_BYTES bridges longer outages of the intake",
                     self.bytes_max,
+                    self.whose.as_deref().unwrap_or_default(),
                     words(Counts { spans, stats_groups, ..Counts::default() })
                 )
             });
@@ -89,13 +116,18 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for all that was pushed; see [`crate::relay::Relay::flush`].
-    pub(super) fn flush(&self, until: Instant) -> bool {
+    /// Makes all that was pushed due now; see [`crate::relay::Relay::begin_flush`]. What [`Queue::end_flush`] has to be given.
+    pub(super) fn begin_flush(&self) -> u64 {
         let mut held = self.lock();
-        let mark = held.last;
         held.flushes += 1;
         held.make_due(Instant::now());
         self.changed.notify_one();
+        held.last
+    }
+
+    /// Waits for all that had been pushed when the flush began; see [`crate::relay::Flush::wait`].
+    pub(super) fn end_flush(&self, mark: u64, until: Instant) -> bool {
+        let mut held = self.lock();
         let is_settled = |held: &Held| held.oldest().is_none_or(|oldest| oldest.pushed > mark);
         while !is_settled(&held) {
             let left = until.saturating_duration_since(Instant::now());
@@ -140,11 +172,6 @@ impl Queue {
 
     // ---- the side of the relay's thread
 
-    /// Something has changed since the last call of this.
-    pub(super) async fn changed(&self) {
-        self.changed.notified().await;
-    }
-
     /// Whether the thread should end.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
@@ -171,7 +198,7 @@ impl Queue {
     }
 
     /// The next payload to compress. It counts as held until [`Queue::packed`].
-    pub(super) fn take_input(&self) -> Option<(Number, Payload)> {
+    pub(super) fn take_input(&self) -> Option<(Number, Arc<Input>)> {
         self.lock().take_input()
     }
 

@@ -7,21 +7,23 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use reqwest::header::HeaderValue;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinError, JoinSet, yield_now};
 use tokio::time::timeout_at;
 
 use crate::ledger::Shed;
 use crate::relay::answer::Outcome;
 use crate::relay::held::{Next, Number, Outgoing};
+use crate::relay::input::Packed;
+use crate::relay::jump::Jump;
 use crate::relay::pack::Packer;
 use crate::relay::queue::Queue;
 use crate::relay::say::Condition;
 use crate::relay::send::Sender;
-use crate::relay::{Clock, Kind, Settings};
+use crate::relay::{Compression, Kind};
 
 /// Stack of the relay's thread and of the one that looks up names, bytes.
 const STACK_BYTES: usize = 256 * 1024;
@@ -32,17 +34,28 @@ const RESTARTS_MAX: u32 = 5;
 /// After this long without anything to do, memory that is only kept for speed is given back.
 const QUIET: Duration = Duration::from_secs(15);
 
-/// The wall clock may move against the monotonic one by this much between two looks before connections count as dead.
-const JUMP_MIN: Duration = Duration::from_secs(3);
+/// One destination: its queue and who empties it.
+pub(super) struct Lane {
+    pub(super) queue: Arc<Queue>,
+    pub(super) sender: Arc<Sender>,
+    under_way: Vec<(AbortHandle, Number, Kind)>,
+}
 
-/// Starts the thread. It ends when the queue is closed.
+impl Lane {
+    /// A destination that nothing is under way to.
+    pub(super) fn new(queue: Arc<Queue>, sender: Sender) -> Self {
+        Self { queue, sender: Arc::new(sender), under_way: Vec::new() }
+    }
+}
+
+/// Starts the thread. It ends when the queues are closed. `changed` is what they all notify.
 pub(super) fn spawn(
-    queue: Arc<Queue>,
-    settings: Settings,
-    key: HeaderValue,
-    wall: Clock,
+    lanes: Vec<Lane>,
+    changed: Arc<Notify>,
+    compression: Compression,
+    jump: Jump,
 ) -> io::Result<()> {
-    let work = move || keep_working(&queue, settings, key, wall);
+    let work = move || keep_working(lanes, changed, compression, jump);
     thread::Builder::new()
         .name("pillion-relay".to_owned())
         .stack_size(STACK_BYTES)
@@ -50,25 +63,33 @@ pub(super) fn spawn(
         .map(drop)
 }
 
-fn keep_working(queue: &Arc<Queue>, settings: Settings, key: HeaderValue, wall: Clock) {
+/// A runtime for a thread that sends. Names are looked up on a thread of their own, which goes away after a second.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .thread_name("pillion-names")
+        .thread_stack_size(STACK_BYTES)
+        .max_blocking_threads(2)
+        .thread_keep_alive(Duration::from_secs(1))
+        .build()
+}
+
+fn keep_working(lanes: Vec<Lane>, changed: Arc<Notify>, compression: Compression, jump: Jump) {
     step_back();
-    let packer = Packer::new(settings.compression);
-    let sender = Arc::new(Sender::new(settings, key));
-    let mut work = Work {
-        queue: Arc::clone(queue),
-        sender,
-        packer,
-        jump: Jump::new(wall),
-        sends: JoinSet::new(),
-        under_way: Vec::new(),
+    let mut work =
+        Work { lanes, changed, packer: Packer::new(compression), jump, sends: JoinSet::new() };
+    let fault = |work: &Work, text: &dyn Fn() -> String| {
+        if let Some(lane) = work.lanes.first() {
+            lane.queue.said.at_times(Condition::Fault, text);
+        }
     };
     for restart in 1..=RESTARTS_MAX + 1 {
         match catch_unwind(AssertUnwindSafe(|| work.run())) {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => queue.said.at_times(Condition::Fault, || {
-                format!("the relay can't start its runtime: {error}")
-            }),
-            Err(_) => queue.said.at_times(Condition::Fault, || {
+            Ok(Err(error)) => {
+                fault(&work, &|| format!("the relay can't start its runtime: {error}"))
+            }
+            Err(_) => fault(&work, &|| {
                 "an internal fault (panic) in the relay was caught; it goes on".to_owned()
             }),
         }
@@ -80,28 +101,22 @@ fn keep_working(queue: &Arc<Queue>, settings: Settings, key: HeaderValue, wall: 
     tracing::error!(
         "the relay has given up after {RESTARTS_MAX} faults: no more data is sent until a restart; the app is not affected"
     );
-    queue.give_up();
+    work.lanes.iter().for_each(|lane| lane.queue.give_up());
 }
 
 /// What the thread works with.
 struct Work {
-    queue: Arc<Queue>,
-    sender: Arc<Sender>,
+    lanes: Vec<Lane>,
+    changed: Arc<Notify>,
     packer: Packer,
     jump: Jump,
-    sends: JoinSet<Option<Number>>,
-    under_way: Vec<(AbortHandle, Number, Kind)>,
+    /// All requests, each with the place of its lane and, where it is too large, its payload.
+    sends: JoinSet<(usize, Option<Number>)>,
 }
 
 impl Work {
     fn run(&mut self) -> io::Result<()> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .thread_name("pillion-names")
-            .thread_stack_size(STACK_BYTES)
-            .max_blocking_threads(2)
-            .thread_keep_alive(Duration::from_secs(1))
-            .build()?;
+        let runtime = runtime()?;
         let worked = catch_unwind(AssertUnwindSafe(|| runtime.block_on(self.work())));
         // A name that is still being looked up would hold up a plain drop.
         runtime.shutdown_background();
@@ -112,17 +127,19 @@ impl Work {
     /// Puts everything in order after a panic.
     fn start_over(&mut self) {
         self.sends = JoinSet::new();
-        self.under_way.clear();
         self.packer.release();
-        self.sender.discard_pool(None);
-        self.queue.fault();
+        for lane in &mut self.lanes {
+            lane.under_way.clear();
+            lane.sender.discard_pool(None);
+            lane.queue.fault();
+        }
     }
 
     async fn work(&mut self) {
         let mut is_released = true;
-        while !self.queue.is_closed() {
+        while !self.lanes.iter().any(|lane| lane.queue.is_closed()) {
             self.abort_purposeless();
-            let packed = self.pack_one();
+            let packed = self.pack_one_each();
             let wake_at = self.send_due();
             if packed {
                 is_released = false;
@@ -133,13 +150,14 @@ impl Work {
                 }
                 continue;
             }
-            let quiet_at = (!is_released && self.queue.is_empty()).then(|| Instant::now() + QUIET);
+            let is_empty = self.lanes.iter().all(|lane| lane.queue.is_empty());
+            let quiet_at = (!is_released && is_empty).then(|| Instant::now() + QUIET);
             match self.wait(wake_at.or(quiet_at)).await {
                 Woken::Ended(ended) => self.ended(ended),
                 Woken::Changed => {}
                 Woken::Time if wake_at.is_none() => {
                     self.packer.release();
-                    self.queue.release_spare();
+                    self.lanes.iter().for_each(|lane| lane.queue.release_spare());
                     give_memory_back();
                     is_released = true;
                 }
@@ -148,47 +166,65 @@ impl Work {
         }
     }
 
-    /// Compresses the next payload, if there is one.
-    fn pack_one(&mut self) -> bool {
-        let Some((number, mut payload)) = self.queue.take_input() else { return false };
-        let item = self.packer.pack(&mut payload);
-        self.queue.keep_spare(payload.body);
-        let items = item.map(|item| vec![item]).map_err(|error| {
-            self.queue.said.at_times(Condition::Fault, || {
-                format!("a payload can't be compressed: {error}; it is dropped")
-            });
-            Shed::Fault
-        });
-        self.queue.packed(number, items);
-        true
+    /// Compresses the next payload of every queue that has one; it is the same one where no queue is behind. Whether there was any.
+    fn pack_one_each(&mut self) -> bool {
+        let mut has_packed = false;
+        for lane in &self.lanes {
+            let Some((number, input)) = lane.queue.take_input() else { continue };
+            let items = match input.packed(&mut self.packer) {
+                Ok(Packed { item, body }) => {
+                    // The first queue has the bodies that are used again.
+                    if let Some(first) = self.lanes.first() {
+                        first.queue.keep_spare(body);
+                    }
+                    Ok(vec![item])
+                }
+                Err(error) => {
+                    lane.queue.said.at_times(Condition::Fault, || {
+                        format!("a payload can't be compressed: {error}; it is dropped")
+                    });
+                    Err(Shed::Fault)
+                }
+            };
+            lane.queue.packed(number, items);
+            has_packed = true;
+        }
+        has_packed
     }
 
     /// Starts all requests that may start. When the next may, where that is known.
     fn send_due(&mut self) -> Option<Instant> {
+        (0..self.lanes.len()).filter_map(|at| self.send_due_of(at)).min()
+    }
+
+    fn send_due_of(&mut self, at: usize) -> Option<Instant> {
         loop {
+            let lane = self.lanes.get(at)?;
             let mut counts = [0; 2];
-            self.under_way.iter().for_each(|(.., kind)| counts[*kind as usize] += 1);
-            match self.queue.next(Instant::now(), counts) {
-                Next::Send(payload) => self.start(payload),
+            lane.under_way.iter().for_each(|(.., kind)| counts[*kind as usize] += 1);
+            match lane.queue.next(Instant::now(), counts) {
+                Next::Send(payload) => self.start(at, payload),
                 Next::At(at) => return Some(at),
                 Next::Nothing => return None,
             }
         }
     }
 
-    fn start(&mut self, payload: Outgoing) {
+    fn start(&mut self, at: usize, payload: Outgoing) {
         if self.jump.has_happened() {
             tracing::debug!("the clock has jumped: connections are made anew");
-            self.sender.discard_pool(None);
+            self.lanes.iter().for_each(|lane| lane.sender.discard_pool(None));
         }
+        let Some(lane) = self.lanes.get_mut(at) else { return };
         let (number, kind) = (payload.number, payload.kind);
-        let send = Arc::clone(&self.sender).send(Arc::clone(&self.queue), payload);
-        self.under_way.push((self.sends.spawn(send), number, kind));
+        let send = Arc::clone(&lane.sender).send(Arc::clone(&lane.queue), payload);
+        let task = self.sends.spawn(async move { (at, send.await) });
+        lane.under_way.push((task, number, kind));
     }
 
     async fn wait(&mut self, until: Option<Instant>) -> Woken {
-        let Self { queue, sends, .. } = self;
-        let mut changed = pin!(queue.changed());
+        let Self { changed, sends, .. } = self;
+        let mut changed = pin!(changed.notified());
         let first = poll_fn(|cx| match sends.poll_join_next_with_id(cx) {
             Poll::Ready(Some(ended)) => Poll::Ready(Woken::Ended(ended)),
             _ => changed.as_mut().poll(cx).map(|()| Woken::Changed),
@@ -200,45 +236,51 @@ impl Work {
     }
 
     /// A request's task is over.
-    fn ended(&mut self, ended: Result<(tokio::task::Id, Option<Number>), JoinError>) {
+    fn ended(&mut self, ended: Ended) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let Some(at) = self.under_way.iter().position(|(task, ..)| task.id() == id) else { return };
-        let (_, number, _) = self.under_way.swap_remove(at);
+        let Some((lane, number)) = self.lanes.iter_mut().find_map(|lane| {
+            let at = lane.under_way.iter().position(|(task, ..)| task.id() == id)?;
+            let (_, number, _) = lane.under_way.swap_remove(at);
+            Some((lane, number))
+        }) else {
+            return;
+        };
         match ended {
-            Ok((_, Some(too_large))) => self.cut(too_large),
+            Ok((_, (at, Some(too_large)))) => self.cut(at, too_large),
             Err(error) if error.is_panic() => {
-                self.queue.said.at_times(Condition::Fault, || {
+                lane.queue.said.at_times(Condition::Fault, || {
                     "an internal fault (panic) in a request was caught; its payload is dropped"
                         .to_owned()
                 });
-                self.queue.settle(number, &Outcome::Fault);
+                lane.queue.settle(number, &Outcome::Fault);
             }
-            Ok((_, None)) | Err(_) => {}
+            Ok((_, (_, None))) | Err(_) => {}
         }
     }
 
     /// Cuts what the intake finds too large, or drops it where it can't be cut.
-    fn cut(&mut self, number: Number) {
-        match self.queue.take_cuttable(number) {
-            Some(item) => {
-                self.queue.packed(number, self.packer.cut(&item).map_err(|_| Shed::TooLarge))
-            }
-            None => self.queue.settle(number, &Outcome::TooLarge),
+    fn cut(&mut self, at: usize, number: Number) {
+        let Some(Lane { queue, .. }) = self.lanes.get(at) else { return };
+        match queue.take_cuttable(number) {
+            Some(item) => queue.packed(number, self.packer.cut(&item).map_err(|_| Shed::TooLarge)),
+            None => queue.settle(number, &Outcome::TooLarge),
         }
     }
 
     /// Ends the requests whose payloads a deadline has counted as lost.
     fn abort_purposeless(&mut self) {
-        if !self.queue.has_dropped_on_the_wire() {
-            return;
-        }
-        self.under_way.retain(|(task, number, _)| {
-            let has_purpose = self.queue.holds(*number);
-            if !has_purpose {
-                task.abort();
+        for Lane { queue, under_way, .. } in &mut self.lanes {
+            if !queue.has_dropped_on_the_wire() {
+                continue;
             }
-            has_purpose
-        });
+            under_way.retain(|(task, number, _)| {
+                let has_purpose = queue.holds(*number);
+                if !has_purpose {
+                    task.abort();
+                }
+                has_purpose
+            });
+        }
     }
 }
 
@@ -252,9 +294,11 @@ fn step_back() {
     // SAFETY: it takes numbers only; 0 is the calling thread.
     let _is_nicer = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }
+/// How a request's task has ended.
+type Ended = Result<(tokio::task::Id, (usize, Option<Number>)), JoinError>;
 
 /// Makes the allocator give free memory back to the system. (That of musl does so by itself.)
-fn give_memory_back() {
+pub(crate) fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     {
         #[expect(unsafe_code, reason = "a function of the C library without a safe form")]
@@ -265,111 +309,69 @@ fn give_memory_back() {
 
 /// Why the thread goes on.
 enum Woken {
-    Ended(Result<(tokio::task::Id, Option<Number>), JoinError>),
+    Ended(Ended),
     Changed,
     Time,
-}
-
-/// Notices that the wall clock has moved against the monotonic one: the instance was frozen or restored from a snapshot.
-struct Jump {
-    wall: Clock,
-    last: Option<(Instant, SystemTime)>,
-}
-
-impl Jump {
-    fn new(wall: Clock) -> Self {
-        Self { wall, last: None }
-    }
-
-    /// Whether that has happened since the last call.
-    fn has_happened(&mut self) -> bool {
-        let now = (Instant::now(), (self.wall)());
-        let Some((last_instant, last_wall)) = self.last.replace(now) else { return false };
-        let expected = last_wall + now.0.duration_since(last_instant);
-        let off = now.1.duration_since(expected).unwrap_or_else(|earlier| earlier.duration());
-        off >= JUMP_MIN
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+    use std::time::{Duration, Instant, SystemTime};
 
     use reqwest::header::HeaderValue;
     use tokio::runtime::Builder;
+    use tokio::sync::Notify;
     use tokio::task::JoinSet;
 
-    use super::{Jump, Next, Packer, Queue, Sender, Work};
+    use super::{Jump, Lane, Next, Packer, Queue, Sender, Work};
     use crate::ledger::{Counts, Ledger, Shed};
+    use crate::relay::dial::Dialer;
+    use crate::relay::input::Input;
+    use crate::relay::send::NamedBy;
     use crate::relay::{Compression, Kind, Payload, Settings};
 
-    fn settings() -> Settings {
-        Settings {
-            api_key: None,
-            trace_url: "http://127.0.0.1:1".to_owned(),
-            queue_bytes_max: 1 << 20,
-            compression: Compression::Zstd,
-            proxy_http: None,
-            proxy_https: None,
-            no_proxy: Vec::new(),
-            ca_file: None,
-            skip_tls_check: false,
-            request_timeout: Duration::from_secs(1),
-        }
+    fn dialer() -> Arc<Dialer> {
+        Arc::new(Dialer::new(Settings::none()))
     }
 
     #[test]
     fn a_panic_in_a_request_drops_its_payload_alone_and_counts_it() {
-        let ledger = Arc::new(Ledger::default());
-        let queue = Arc::new(Queue::new(1 << 20, true, Arc::clone(&ledger)));
+        let (ledger, changed) = (Arc::new(Ledger::default()), Arc::new(Notify::new()));
+        let queue = Arc::new(Queue::new(1 << 20, true, Arc::clone(&ledger), Arc::clone(&changed)));
         let counts = Counts { spans: 1, ..Counts::default() };
         for _ in 0..2 {
-            queue.push(Payload {
+            queue.push(Arc::new(Input::new(Payload {
                 kind: Kind::Traces,
                 body: vec![1],
                 counts,
                 languages: String::new(),
                 parts: Vec::new(),
-            });
+            })));
         }
-        let sender = Arc::new(Sender::new(settings(), HeaderValue::from_static("key")));
-        let (packer, jump) = (Packer::new(Compression::Zstd), Jump::new(Box::new(SystemTime::now)));
-        let queue_of_work = Arc::clone(&queue);
+        let key = HeaderValue::from_static("key");
+        let second = Duration::from_secs(1);
+        let sender = Sender::new(dialer(), "http://127.0.0.1:1", key, second, NamedBy::Main);
         let mut work = Work {
-            queue: queue_of_work,
-            sender,
-            packer,
-            jump,
+            lanes: vec![Lane::new(Arc::clone(&queue), sender)],
+            changed,
+            packer: Packer::new(Compression::Zstd),
+            jump: Jump::new(Box::new(SystemTime::now)),
             sends: JoinSet::new(),
-            under_way: Vec::new(),
         };
         let runtime = Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            while work.pack_one() {}
+            while work.pack_one_each() {}
             let Next::Send(payload) = queue.next(Instant::now(), [0, 0]) else {
                 panic!("it is due")
             };
             let task = work.sends.spawn(async { panic!("a panic that the test asked for") });
-            work.under_way.push((task, payload.number, payload.kind));
+            work.lanes[0].under_way.push((task, payload.number, payload.kind));
             let ended = work.sends.join_next_with_id().await.unwrap();
             work.ended(ended);
         });
         assert_eq!(ledger.spans.read().shed[Shed::Fault as usize], 1);
         assert_eq!(queue.held(), counts);
-        assert!(work.under_way.is_empty());
-    }
-
-    #[test]
-    fn a_jump_of_either_direction_is_noticed_once() {
-        let mut offsets = [0_i64, 0, 3600, 3600, -5, -5, -7].into_iter();
-        let wall = move || {
-            let now =
-                SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(10_000);
-            UNIX_EPOCH + Duration::from_secs_f64(now.as_secs_f64() + offsets.next().unwrap() as f64)
-        };
-        let mut jump = Jump::new(Box::new(wall));
-        let noticed: Vec<_> = (0..7).map(|_| jump.has_happened()).collect();
-        assert_eq!(noticed, [false, false, true, false, true, false, false]);
+        assert!(work.lanes[0].under_way.is_empty());
     }
 }

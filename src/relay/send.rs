@@ -6,17 +6,16 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
-use reqwest::{Client, Response, Url};
-use rustls::ClientConfig;
+use reqwest::{Response, Url};
 use tokio::time::timeout;
 
-use crate::relay::answer::{Outcome, cause, scrubbed};
+use crate::relay::Kind;
+use crate::relay::answer::{Outcome, cause};
 use crate::relay::backoff::retry_after;
+use crate::relay::dial::{Dialed, Dialer};
 use crate::relay::held::{Number, Outgoing};
-use crate::relay::proxy::{self, Proxy};
 use crate::relay::queue::Queue;
 use crate::relay::say::Condition;
-use crate::relay::{Kind, Settings, client};
 use crate::secret::Url as Address;
 use crate::version;
 
@@ -28,45 +27,51 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Sends payloads to the two endpoints of one intake.
 pub(super) struct Sender {
-    settings: Settings,
+    dialer: Arc<Dialer>,
     key: HeaderValue,
     /// The intake for people: host and, where it is unusual, port.
-    host: String,
+    pub(super) host: String,
     urls: Result<[Url; 2], String>,
-    /// What must never be printed.
-    secrets: Vec<String>,
+    request_timeout: Duration,
+    /// The settings that say where the intake is and with which key, for lines that tell people to look at them.
+    named_by: NamedBy,
     pool: Mutex<Slot>,
+}
+
+/// Which settings name an intake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamedBy {
+    /// The main one.
+    Main,
+    /// `DD_APM_ADDITIONAL_ENDPOINTS`.
+    Further,
 }
 
 #[derive(Default)]
 struct Slot {
     last: u64,
-    built: Option<Built>,
     pool: Option<Pool>,
-}
-
-/// What is made once and kept for every client.
-#[derive(Clone)]
-struct Built {
-    tls: ClientConfig,
-    proxy: Option<Proxy>,
 }
 
 /// A client and its connections.
 #[derive(Clone)]
 struct Pool {
-    client: Client,
+    dialed: Dialed,
     number: u64,
     /// It has had an answer, so there may be connections in it that have died since.
     has_answered: bool,
-    /// The proxy in words, for errors, which may be its own.
-    via: Option<String>,
 }
 
 impl Sender {
-    /// A sender that has built and connected nothing yet.
-    pub(super) fn new(settings: Settings, key: HeaderValue) -> Self {
-        let base = settings.trace_url.trim().trim_end_matches('/');
+    /// A sender to the intake at `base` (scheme, host, port, perhaps a path) that has built and connected nothing yet.
+    pub(super) fn new(
+        dialer: Arc<Dialer>,
+        base: &str,
+        key: HeaderValue,
+        request_timeout: Duration,
+        named_by: NamedBy,
+    ) -> Self {
+        let base = base.trim().trim_end_matches('/');
         let url = |path: &str| match Url::parse(&format!("{base}{path}")) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
             Ok(_) => Err("it is no http:// or https:// URL".to_owned()),
@@ -80,17 +85,7 @@ impl Sender {
                 (host, None) => host.to_owned(),
             },
         );
-        let mut secrets = vec![key.to_str().unwrap_or_default().to_owned()];
-        for url in [&settings.proxy_http, &settings.proxy_https].into_iter().flatten() {
-            let url = url.expose().split_once("://").map_or(url.expose(), |(_, rest)| rest);
-            if let Some((userinfo, _)) = url.rsplit_once('@') {
-                secrets.push(userinfo.to_owned());
-                secrets.extend(userinfo.split_once(':').map(|(_, password)| password.to_owned()));
-            }
-        }
-        // Shorter ones would blot out half of every line; none of ours is.
-        secrets.retain(|secret| secret.len() > 3);
-        Self { settings, key, host, urls, secrets, pool: Mutex::default() }
+        Self { dialer, key, host, urls, request_timeout, named_by, pool: Mutex::default() }
     }
 
     /// Forgets the connections: they are likely dead. Only those of the pool `number` where that is given.
@@ -101,31 +96,14 @@ impl Sender {
         }
     }
 
-    fn pool(&self) -> Result<Pool, String> {
+    fn pool(&self, target: &Url) -> Result<Pool, String> {
         let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = &slot.pool {
             return Ok(pool.clone());
         }
-        let built = match &slot.built {
-            Some(built) => built.clone(),
-            None => {
-                let (tls, problem) = client::tls(&self.settings)?;
-                let proxy =
-                    self.urls.as_ref().map_or(Ok(None), |[url, _]| proxy::of(&self.settings, url));
-                let (proxy, no_proxy) = match proxy {
-                    Ok(proxy) => (proxy, None),
-                    Err(why) => (None, Some(format!("{why}: the intake is asked directly"))),
-                };
-                for problem in [problem, no_proxy].into_iter().flatten() {
-                    tracing::warn!("{}", scrubbed(&problem, &self.secrets));
-                }
-                slot.built.insert(Built { tls, proxy }).clone()
-            }
-        };
-        let client = client::build(built.tls, built.proxy.as_ref(), self.settings.request_timeout)?;
+        let dialed = self.dialer.dial(target, Some(self.request_timeout))?;
         slot.last += 1;
-        let via = built.proxy.map(|proxy| format!(" (through the proxy {})", proxy.url));
-        let pool = Pool { client, number: slot.last, has_answered: false, via };
+        let pool = Pool { dialed, number: slot.last, has_answered: false };
         slot.pool = Some(pool.clone());
         Ok(pool)
     }
@@ -153,29 +131,20 @@ impl Sender {
         let urls = match &self.urls {
             Ok(urls) => urls,
             Err(why) => {
-                return (
-                    Outcome::Refused(format!(
-                        "its URL can't be used: {why}; check DD_APM_DD_URL and DD_SITE"
-                    )),
-                    None,
-                );
+                return (Outcome::Refused(format!("its URL can't be used: {why}")), None);
             }
         };
+        let url = &urls[payload.kind as usize];
         let mut is_fresh = false;
         loop {
-            let pool = match self.pool() {
+            let pool = match self.pool(url) {
                 Ok(pool) => pool,
                 Err(why) => {
-                    return (
-                        Outcome::Retry { why: scrubbed(&why, &self.secrets), after: None },
-                        None,
-                    );
+                    let why = self.dialer.scrubbed(&why);
+                    return (Outcome::Retry { why, after: None }, None);
                 }
             };
-            let request = pool
-                .client
-                .post(urls[payload.kind as usize].clone())
-                .headers(self.headers(payload));
+            let request = pool.dialed.client.post(url.clone()).headers(self.headers(payload));
             match request.body(payload.body.clone()).send().await {
                 Ok(answer) => {
                     self.note_answer(pool.number);
@@ -191,9 +160,8 @@ impl Sender {
                     is_fresh = true;
                 }
                 Err(error) => {
-                    let mut why = cause(&error.without_url(), self.settings.request_timeout);
-                    why.push_str(&pool.via.unwrap_or_default());
-                    let why = scrubbed(&why, &self.secrets);
+                    let why = cause(&error.without_url(), self.request_timeout) + &pool.dialed.via;
+                    let why = self.dialer.scrubbed(&why);
                     return (Outcome::Retry { why, after: None }, None);
                 }
             }
@@ -231,6 +199,10 @@ impl Sender {
 
     fn say(&self, queue: &Queue, payload: &Outgoing, outcome: &Outcome) {
         let (said, host) = (&queue.said, &self.host);
+        let (place, place_and_key) = match self.named_by {
+            NamedBy::Main => ("DD_APM_DD_URL and DD_SITE", "DD_API_KEY and DD_SITE"),
+            NamedBy::Further => ("DD_APM_ADDITIONAL_ENDPOINTS", "DD_APM_ADDITIONAL_ENDPOINTS"),
+        };
         match outcome {
             Outcome::Sent => {
                 said.over(Condition::KeyRefused);
@@ -249,12 +221,12 @@ impl Sender {
                 }
             }
             Outcome::KeyRefused(status) => said.once(Condition::KeyRefused, || {
-                format!("the API key was refused by {host} (status {status}): what it refuses is dropped; check DD_API_KEY and DD_SITE")
+                format!("the API key was refused by {host} (status {status}): what it refuses is dropped; check {place_and_key}")
             }),
             Outcome::TooLarge => said.at_times(Condition::TooLarge, || {
                 format!("{host} finds a payload of {} bytes too large (status 413): it is cut, or dropped where it can't be", payload.body.len())
             }),
-            Outcome::Refused(why) => said.at_times(Condition::Refused, || format!("{host} refuses a payload: {why}; it is dropped")),
+            Outcome::Refused(why) => said.at_times(Condition::Refused, || format!("{host} refuses a payload: {why}; it is dropped; check {place}")),
             Outcome::Fault => {}
         }
     }

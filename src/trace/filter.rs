@@ -9,8 +9,8 @@ use crate::trace::keys::Meaning;
 use crate::trace::model::{Attribute, Body, Chunk, Span, Value};
 use crate::trace::normalise;
 use crate::trace::pattern::Pattern;
-use crate::trace::redact::double_text;
 use crate::trace::table::as_text;
+use crate::trace::value_text::value_text;
 
 /// The filters as they are set. A tag rule is `key`, which asks that the tag is there, or `key:value`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,9 +126,10 @@ impl Filters {
     #[must_use]
     pub fn drops(&self, chunk: &Chunk, body: &Body, source: &[u8]) -> bool {
         let spans = &body.spans[chunk.spans.range()];
+        let older = self.older && body.form != Form::V10;
         let root = chunk::find_root(spans.len(), |index| {
             let Span { span_id, parent_id, .. } = spans[index];
-            let parent_id = if self.older {
+            let parent_id = if older {
                 chunk::older::parent_id(&spans[index])
             } else if parent_id == span_id {
                 0
@@ -138,7 +139,7 @@ impl Filters {
             (span_id, parent_id)
         });
         let Some(span) = spans.get(root) else { return false };
-        let root = Root { span, body, source, older: self.older };
+        let root = Root { span, body, source, older };
         if !self.ignore_resources.is_empty() && self.ignores(&root.resource(self.component_to_name))
         {
             return true;
@@ -176,7 +177,7 @@ impl Root<'_> {
         if !self.span.resource.is_empty() {
             return as_text(self.span.resource.of(self.source));
         }
-        let component = self.text_of(|attribute| attribute.class.meaning == Meaning::Component);
+        let component = self.field(Meaning::Component);
         let component = component.filter(|text| component_to_name && !text.is_empty());
         let name = component.unwrap_or_else(|| as_text(self.span.name.of(self.source)));
         Cow::Owned(normalise::name(&name).into_owned())
@@ -192,8 +193,8 @@ impl Root<'_> {
         let mut attributes = self.attributes().iter();
         let attribute = attributes.rfind(|attribute| is_tag(attribute) && is_meant(attribute))?;
         Some(match attribute.value {
-            Value::Text(text) | Value::Bytes(text) => as_text(text.of(self.source)),
-            Value::Number(number) => Cow::Owned(double_text(number)),
+            Value::Text(text) => as_text(text.of(self.source)),
+            other => Cow::Owned(value_text(other, self.body, self.source)),
         })
     }
 
@@ -207,10 +208,11 @@ impl Root<'_> {
             "version" | "component" | "span.kind" if self.older => found,
             // These are fields of a span: they are there even where they are empty.
             "env" => {
-                let env = found.unwrap_or_default();
+                let env = self.field(Meaning::Env).unwrap_or_default();
                 Some(Cow::Owned(normalise::tag_value(&env).into_owned()))
             }
-            "version" | "component" => Some(found.unwrap_or_default()),
+            "version" => Some(self.field(Meaning::Version).unwrap_or_default()),
+            "component" => Some(self.field(Meaning::Component).unwrap_or_default()),
             "span.kind" => Some(Cow::Borrowed(self.kind(found.as_deref()).name())),
             "peer.service" | "_dd.base_service" => {
                 found.map(|text| Cow::Owned(normalise::peer_service(&text).into_owned()))
@@ -220,8 +222,23 @@ impl Root<'_> {
         }
     }
 
+    /// One of the span's own fields, which most forms have as an attribute.
+    fn field(&self, meaning: Meaning) -> Option<Cow<'_, str>> {
+        if self.body.form != Form::V10 {
+            return self.text_of(|attribute| attribute.class.meaning == meaning);
+        }
+        let [env, version, component] = self.span.fields;
+        let text = match meaning {
+            Meaning::Env => env,
+            Meaning::Version => version,
+            _ => component,
+        };
+        Some(as_text(text.of(self.source)))
+    }
+
     fn kind(&self, named: Option<&str>) -> SpanKind {
         match named {
+            _ if self.body.form == Form::V10 => SpanKind::of_number(self.span.span_kind),
             Some(name) => SpanKind::parse(name.as_bytes()),
             None if self.body.form == Form::V05 => SpanKind::Unspecified,
             None => SpanKind::Internal,

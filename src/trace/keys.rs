@@ -3,6 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use crate::trace::normalise::is_long_key;
 use crate::trace::obfuscate::cards;
 
 /// The meaning of a key that some rule looks for.
@@ -92,6 +93,14 @@ pub enum Meaning {
 }
 
 impl Meaning {
+    /// Whether the payload takes its value from spans (spec: trace-agent 2.6).
+    fn is_of_payload(self) -> bool {
+        matches!(
+            self,
+            Self::Env | Self::Version | Self::Hostname | Self::GitCommitSha | Self::ApmMode
+        )
+    }
+
     /// Whether the payload has a field of its own for the value. In JSON bodies the agent sends it in that field alone.
     pub fn has_field(self) -> bool {
         matches!(self, Self::Env | Self::Version | Self::Component | Self::SpanKind)
@@ -160,7 +169,7 @@ const HIDDEN: [(&str, Hidden); 10] = [
 pub struct Class {
     /// What rules look for.
     pub meaning: Meaning,
-    /// Bits: a peer tag, a primary tag, never a card number.
+    /// Bits: a peer tag, a primary tag, never a card number, a value of the payload, longer than keys may be.
     lists: u8,
     /// What its values hold that is hidden.
     pub hidden: Hidden,
@@ -171,12 +180,34 @@ pub struct Class {
 const PEER: u8 = 1;
 const PRIMARY: u8 = 2;
 const EXEMPT: u8 = 4;
+const PAYLOAD: u8 = 8;
+const LONG: u8 = 16;
 
 impl Class {
     /// Whether nothing looks for the key.
     #[inline(always)]
     pub fn is_none(self) -> bool {
         self.meaning as u8 | self.lists & !EXEMPT | self.span_tag == 0
+    }
+
+    /// Whether stats may look for its values.
+    #[inline(always)]
+    pub fn is_listed(self) -> bool {
+        self.lists & (PEER | PRIMARY) != 0
+            || self.span_tag > 0
+            || self.meaning == Meaning::ServiceSource
+    }
+
+    /// Whether it is longer than the key of a text attribute may be.
+    #[inline(always)]
+    pub fn is_long(self) -> bool {
+        self.lists & LONG != 0
+    }
+
+    /// Whether the payload takes a value of this key from spans.
+    #[inline(always)]
+    pub fn is_of_payload(self) -> bool {
+        self.lists & PAYLOAD != 0
     }
 
     /// Whether its values are never taken for card numbers.
@@ -198,10 +229,32 @@ impl Class {
     }
 }
 
+impl Class {
+    /// The class of an attribute whose body has a field for what other bodies have in attributes of such keys: then the attribute is like any
+    /// other.
+    #[must_use]
+    pub fn of_plain_attribute(self) -> Self {
+        if self.meaning.has_field() {
+            Self { meaning: Meaning::None, lists: self.lists & EXEMPT, ..self }
+        } else {
+            self
+        }
+    }
+}
+
 /// The keys that something looks for.
 #[derive(Debug)]
 pub struct Keys {
     classes: HashMap<Box<[u8]>, Class, RandomState>,
+}
+
+/// A key whose value is a field of the span, and that stats are grouped by.
+#[derive(Clone, Debug)]
+pub struct FieldTag {
+    /// The key.
+    pub key: String,
+    /// Its meaning and its lists.
+    pub class: Class,
 }
 
 /// Span tags of the user that are looked for; further ones are left out.
@@ -259,7 +312,9 @@ impl Keys {
     ) -> Self {
         let mut classes: HashMap<Box<[u8]>, Class, RandomState> = HashMap::default();
         for (key, meaning) in MEANINGS {
-            classes.entry(key.as_bytes().into()).or_default().meaning = meaning;
+            let class = classes.entry(key.as_bytes().into()).or_default();
+            class.meaning = meaning;
+            class.lists |= if meaning.is_of_payload() { PAYLOAD } else { 0 };
         }
         for key in peer {
             classes.entry(key.as_bytes().into()).or_default().lists |= PEER;
@@ -291,11 +346,22 @@ impl Keys {
         }
     }
 
+    /// The keys of spans' own fields that are peer tags or primary tags.
+    pub fn field_tags(&self) -> Vec<FieldTag> {
+        let fields = MEANINGS.iter().filter(|(_, meaning)| meaning.has_field());
+        let tags = fields
+            .map(|(key, _)| FieldTag { key: (*key).to_owned(), class: self.class(key.as_bytes()) });
+        tags.filter(|tag| tag.class.is_peer() || tag.class.is_primary()).collect()
+    }
+
     /// The class of `key`.
     pub fn class(&self, key: &[u8]) -> Class {
         let mut class = self.classes.get(key).copied().unwrap_or_default();
         if key.first() == Some(&b'_') {
             class.lists |= EXEMPT;
+        }
+        if is_long_key(key) {
+            class.lists |= LONG;
         }
         class
     }

@@ -5,6 +5,7 @@
 //! payload that the span goes to, and from there on a string is a number.
 
 pub mod chunk;
+pub mod chunk_values;
 pub mod decode;
 pub mod encode;
 pub mod filter;
@@ -26,7 +27,8 @@ pub mod stats;
 pub mod strings;
 pub mod table;
 pub mod trim;
-mod wire;
+mod value_text;
+pub(crate) mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

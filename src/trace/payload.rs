@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use crate::ledger::Counts;
 use crate::trace::groups::Groups;
+use crate::trace::head::OtherAttributes;
 use crate::trace::stats::GroupId;
 use crate::trace::strings::Ref;
 use crate::trace::table::Table;
 use crate::trace::{encode, wire};
 
 /// The values that a tracer payload has for all its chunks. Bodies whose values are equal share one payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Head<'a> {
     /// The container the tracer runs in.
     pub container_id: &'a str,
@@ -20,6 +21,8 @@ pub struct Head<'a> {
     pub lang_version: &'a str,
     /// The tracer's version.
     pub tracer_version: &'a str,
+    /// The tracer's own id of its process.
+    pub runtime_id: &'a str,
     /// `env`.
     pub env: &'a str,
     /// Host.
@@ -34,9 +37,13 @@ pub struct Head<'a> {
     pub process_tags: &'a str,
     /// Attribute `_dd.sdk.otlp_export`.
     pub otlp_export: &'a str,
+    /// Attribute `_dd.tags.container`.
+    pub container_tags: &'a str,
+    /// Further attributes, if there are any.
+    pub others: Option<&'a OtherAttributes>,
 }
 
-pub(super) const HEAD_VALUES: usize = 11;
+pub(super) const HEAD_VALUES: usize = 13;
 
 impl<'a> Head<'a> {
     pub(super) fn values(&self) -> [&'a str; HEAD_VALUES] {
@@ -45,6 +52,7 @@ impl<'a> Head<'a> {
             self.lang,
             self.lang_version,
             self.tracer_version,
+            self.runtime_id,
             self.env,
             self.hostname,
             self.app_version,
@@ -52,6 +60,7 @@ impl<'a> Head<'a> {
             self.apm_mode,
             self.process_tags,
             self.otlp_export,
+            self.container_tags,
         ]
     }
 
@@ -62,6 +71,7 @@ impl<'a> Head<'a> {
             lang,
             lang_version,
             tracer_version,
+            runtime_id,
             env,
             hostname,
             app_version,
@@ -69,12 +79,14 @@ impl<'a> Head<'a> {
             apm_mode,
             process_tags,
             otlp_export,
+            container_tags,
         ] = values.each_ref().map(String::as_str);
         Self {
             container_id,
             lang,
             lang_version,
             tracer_version,
+            runtime_id,
             env,
             hostname,
             app_version,
@@ -82,19 +94,31 @@ impl<'a> Head<'a> {
             apm_mode,
             process_tags,
             otlp_export,
+            container_tags,
+            others: None,
         }
     }
 }
 
 /// The tags of the payload's own fields for the first values of [`Head::values`]; the rest are attributes.
-const FIELD_TAGS: [u8; 7] = [0x10, 0x18, 0x20, 0x28, 0x38, 0x40, 0x48];
-const ATTRIBUTE_KEYS: [&str; 4] =
-    ["_dd.git.commit.sha", "_dd.apm_mode", "_dd.tags.process", "_dd.sdk.otlp_export"];
+const FIELD_TAGS: [u8; 8] = [0x10, 0x18, 0x20, 0x28, 0x30, 0x38, 0x40, 0x48];
+
+/// The tag of the payload's attributes.
+const ATTRIBUTE: u8 = 0x52;
+
+const ATTRIBUTE_KEYS: [&str; 5] = [
+    "_dd.git.commit.sha",
+    "_dd.apm_mode",
+    "_dd.tags.process",
+    "_dd.sdk.otlp_export",
+    "_dd.tags.container",
+];
 
 /// A tracer payload under construction.
 #[derive(Debug, Default)]
 pub struct Payload {
     head: [String; HEAD_VALUES],
+    others: Option<OtherAttributes>,
     /// Its string table.
     pub table: Table,
     /// Its chunks, encoded.
@@ -133,6 +157,7 @@ impl Payload {
             own.clear();
             own.push_str(value);
         }
+        self.others = head.others.cloned();
         self.own = OwnKeys {
             top_level: self.table.strings.intern(b"_top_level"),
             converted: self.table.strings.intern(b"_dd.convertedv1"),
@@ -141,6 +166,7 @@ impl Payload {
 
     fn is_for(&self, head: &Head<'_>) -> bool {
         self.head.iter().zip(head.values()).all(|(own, value)| own == value)
+            && self.others.as_ref() == head.others
     }
 
     /// Bytes that it would have on the wire, uncompressed.
@@ -159,9 +185,12 @@ impl Payload {
                 let key = self.table.strings.intern(key.as_bytes());
                 let value = self.table.strings.intern(value.as_bytes());
                 let mut room = wire::Room::open(&mut rest, 16);
-                encode::text_entry(&mut room, 0x52, key, value);
+                room.put_all(encode::text_entry(ATTRIBUTE, key, value));
                 room.close();
             }
+        }
+        if let Some(others) = &self.others {
+            others.encode(&mut rest, ATTRIBUTE, &mut self.table);
         }
         let strings = self.table.strings.encoded();
         out.push(0x5a);

@@ -5,6 +5,7 @@
 //! that a sampler drops leaves nothing behind.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
 
@@ -26,6 +27,28 @@ struct Entry {
 
 const NO_SLOT: u32 = u32::MAX;
 
+/// How strings are hashed: the same in all tables of the process, so that a hash that one has is good for another.
+#[derive(Clone, Debug)]
+pub struct TextHasher(RandomState);
+
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
+impl Default for TextHasher {
+    fn default() -> Self {
+        Self(HASHER.clone())
+    }
+}
+
+impl TextHasher {
+    /// The hash of a string.
+    #[inline(always)]
+    pub fn hash(&self, text: &[u8]) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write(text);
+        hasher.finish()
+    }
+}
+
 /// A slot of the index: the upper half of the hash, and the number, 0 where the slot is free.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
@@ -39,6 +62,31 @@ const NEW_IN_A_ROW: u16 = 64;
 /// How many are then appended without a look before one is looked up again.
 const UNLOOKED_IN_A_ROW: u16 = 192;
 
+/// How often in a row strings at one place of spans were new.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habit {
+    new_in_a_row: u16,
+}
+
+impl Habit {
+    /// Nothing is known yet.
+    pub const NONE: Self = Self { new_in_a_row: 0 };
+
+    /// Whether the next string is not to be looked up.
+    #[inline]
+    fn skips(self) -> bool {
+        (NEW_IN_A_ROW..NEW_IN_A_ROW + UNLOOKED_IN_A_ROW).contains(&self.new_in_a_row)
+    }
+
+    /// After another string. A long row of strings that were not looked up ends with one that was, which decides whether it goes on.
+    #[inline]
+    fn then(self, is_new: bool) -> Self {
+        let row =
+            if self.skips() { self.new_in_a_row } else { self.new_in_a_row.min(NEW_IN_A_ROW - 1) };
+        Self { new_in_a_row: if is_new { row + 1 } else { 0 } }
+    }
+}
+
 /// What was seen at one place of spans, such as the value of one key: the string of the last span, and how often strings were new.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
@@ -46,7 +94,7 @@ pub struct Place {
     /// Where the last span's string is in the arena.
     at: u32,
     len: u32,
-    new_in_a_row: u16,
+    habit: Habit,
 }
 
 /// A position in the table to go back to.
@@ -69,7 +117,7 @@ pub struct Strings {
     arena: Vec<u8>,
     entries: Vec<Entry>,
     slots: Vec<Slot>,
-    hasher: RandomState,
+    hasher: TextHasher,
 }
 
 const TAG: u8 = 0x0a;
@@ -84,7 +132,7 @@ impl Default for Strings {
             arena: Vec::new(),
             entries: Vec::new(),
             slots: vec![Slot::default(); SLOTS_AT_START],
-            hasher: RandomState::default(),
+            hasher: TextHasher::default(),
         };
         strings.append(b"", None, NO_SLOT);
         strings
@@ -115,7 +163,7 @@ impl Strings {
     #[expect(clippy::cast_possible_truncation, reason = "a varint has at most 10 bytes")]
     pub fn field(&self, string: Ref) -> &[u8] {
         let entry = self.entries[string as usize];
-        let head = 1 + wire::varint_bytes(u64::from(entry.len)) as u32;
+        let head = 1 + wire::varint_len(u64::from(entry.len)) as u32;
         self.at(entry.at - head, head + entry.len)
     }
 
@@ -128,17 +176,25 @@ impl Strings {
     /// for each of them.
     #[inline]
     pub fn intern(&mut self, text: &[u8]) -> Ref {
-        if text.is_empty() { 0 } else { self.find_or_append(text, None).0 }
+        if text.is_empty() { 0 } else { self.find_or_append(text, None, self.hasher.hash(text)).0 }
     }
 
     /// The same for a string of `source`.
     #[inline]
     pub fn intern_text(&mut self, text: Text, source: &[u8]) -> Ref {
-        if text.is_empty() {
+        let bytes = text.of(source);
+        if bytes.is_empty() {
             0
         } else {
-            self.find_or_append(text.of(source), text.window(source)).0
+            self.find_or_append(bytes, text.window(source), self.hasher.hash(bytes)).0
         }
+    }
+
+    /// The same where [`TextHasher`] has hashed the string before.
+    #[inline]
+    pub fn intern_hashed(&mut self, text: Text, source: &[u8], hash: u64) -> Ref {
+        let bytes = text.of(source);
+        if bytes.is_empty() { 0 } else { self.find_or_append(bytes, text.window(source), hash).0 }
     }
 
     /// The same at a place where the last span's string is a good guess.
@@ -157,30 +213,29 @@ impl Strings {
         if bytes.is_empty() {
             return 0;
         }
-        let is_new = if (NEW_IN_A_ROW..NEW_IN_A_ROW + UNLOOKED_IN_A_ROW)
-            .contains(&place.new_in_a_row)
-            && is_utf8(bytes)
-        {
-            place.last = self.append(bytes, text.window(source), NO_SLOT);
-            true
-        } else {
-            // After a long row of strings that were not looked up, one look decides whether it goes on.
-            place.new_in_a_row = place.new_in_a_row.min(NEW_IN_A_ROW - 1);
-            let (string, is_new) = self.find_or_append(bytes, text.window(source));
-            place.last = string;
-            is_new
-        };
-        place.new_in_a_row = if is_new { place.new_in_a_row + 1 } else { 0 };
-        let entry = self.entries[place.last as usize];
-        (place.at, place.len) = (entry.at, entry.len);
-        place.last
+        let (string, habit) = self.intern_by_habit(place.habit, text, source, None);
+        let entry = self.entries[string as usize];
+        *place = Place { last: string, at: entry.at, len: entry.len, habit };
+        string
     }
 
-    #[inline(always)]
-    fn hash(&self, text: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(text);
-        hasher.finish()
+    /// The number of a string that is not empty, at a place with this habit; `hash` is its own, where it is known. And the habit from then on.
+    #[inline]
+    pub fn intern_by_habit(
+        &mut self,
+        habit: Habit,
+        text: Text,
+        source: &[u8],
+        hash: Option<u64>,
+    ) -> (Ref, Habit) {
+        let bytes = text.of(source);
+        if habit.skips() && is_utf8(bytes) {
+            let string = self.append(bytes, text.window(source), NO_SLOT);
+            return (string, habit.then(true));
+        }
+        let hash = hash.unwrap_or_else(|| self.hasher.hash(bytes));
+        let (string, is_new) = self.find_or_append(bytes, text.window(source), hash);
+        (string, habit.then(is_new))
     }
 
     #[inline]
@@ -188,8 +243,7 @@ impl Strings {
         clippy::cast_possible_truncation,
         reason = "the halves of the hash; slot numbers are below 2^32"
     )]
-    fn find_or_append(&mut self, text: &[u8], window: Option<&Window>) -> (Ref, bool) {
-        let hash = self.hash(text);
+    fn find_or_append(&mut self, text: &[u8], window: Option<&Window>, hash: u64) -> (Ref, bool) {
         let half = (hash >> 32) as u32;
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -204,7 +258,8 @@ impl Strings {
             at = (at + 1) & mask;
         }
         if !is_utf8(text) {
-            return self.find_or_append(repaired(text).as_bytes(), None);
+            let text = repaired(text);
+            return self.find_or_append(text.as_bytes(), None, self.hasher.hash(text.as_bytes()));
         }
         let string = self.append(text, window, at as u32);
         self.slots[at] = Slot { hash: half, number: string };
@@ -251,7 +306,7 @@ impl Strings {
             if self.entries[number].slot == NO_SLOT {
                 continue;
             }
-            let hash = self.hash(self.bytes(number as Ref));
+            let hash = self.hasher.hash(self.bytes(number as Ref));
             let mut at = hash as usize & mask;
             while slots[at].number != 0 {
                 at = (at + 1) & mask;

@@ -1,20 +1,20 @@
-//! The string table as spans use it: places, normal forms and the index of a v0.5 body on top of [`Strings`].
+//! The string table as spans use it: places, normal forms and the numbers of a body's own table on top of [`Strings`].
 
 use std::borrow::Cow;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::trace::model::Text;
+use crate::trace::model::{Attribute, Text};
 use crate::trace::normalise;
 use crate::trace::same::same;
-use crate::trace::strings::{Mark, Place, Ref, Strings, repaired};
+use crate::trace::strings::{Habit, Mark, Place, Ref, Strings, repaired};
 
 /// What was seen at one position among a span's attributes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Position {
-    /// The key as it stood in the body: the decoder gives equal keys of neighbouring spans the same place.
-    text: Text,
+    /// Where the key stood in the body: the decoder gives equal keys of neighbouring spans the same place. 0 where it stood nowhere.
+    at: u32,
     key: Ref,
     value: Place,
 }
@@ -78,6 +78,33 @@ pub enum Derived {
     StatusCode,
 }
 
+/// What is known of a string by its number in the body's own table: its own number here, and those of its normal forms.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    text: Ref,
+    service: Ref,
+    name: Ref,
+    /// How often in a row the value of this key was new.
+    habit: Habit,
+}
+
+/// Nobody has looked it up yet.
+const UNKNOWN: Ref = Ref::MAX;
+
+impl Known {
+    const NOTHING: Self =
+        Self { text: UNKNOWN, service: UNKNOWN, name: UNKNOWN, habit: Habit::NONE };
+
+    /// Forgets what came after `mark`.
+    fn take_back(&mut self, mark: Mark) {
+        for number in [&mut self.text, &mut self.service, &mut self.name] {
+            if mark.is_before(*number) {
+                *number = UNKNOWN;
+            }
+        }
+    }
+}
+
 /// The table of one open payload.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -88,84 +115,178 @@ pub struct Table {
     positions: Vec<Position>,
     resource: Place,
     derived: [Last; 3],
-    /// v0.5: the number of each string of the body that was looked up, found by its place. Valid for one body.
-    memo: Vec<(u32, Ref)>,
+    /// Where the body has a string table: what is known of each of its strings. Valid for one body.
+    known: Vec<Known>,
+    /// The hashes of those strings, where decoding needed them.
+    hashes: Vec<u64>,
+    /// The strings of the body that the chunk made known.
+    fresh: Vec<usize>,
 }
 
 impl Table {
-    /// Prepares for a body; `strings` is the size of its string table where it has one.
-    pub fn begin_body(&mut self, strings: usize) {
+    /// Prepares for a body; `strings` is the size of its string table where it has one, and `hashes` are those of the strings in it, as far
+    /// as they are known.
+    pub fn begin_body(&mut self, strings: usize, hashes: &[u64]) {
         for position in &mut self.positions {
-            position.text = Text::EMPTY;
+            position.at = 0;
         }
-        self.memo.clear();
-        if strings > 0 {
-            self.memo.resize((strings * 2).next_power_of_two(), (u32::MAX, 0));
-        }
+        self.fresh.clear();
+        self.known.clear();
+        self.known.resize(strings, Known::NOTHING);
+        self.hashes.clear();
+        self.hashes.extend_from_slice(hashes);
+    }
+
+    /// Prepares for a chunk.
+    pub fn begin_chunk(&mut self) {
+        self.fresh.clear();
     }
 
     /// The number of a string of the body.
-    #[inline]
+    #[inline(always)]
     pub fn intern(&mut self, text: Text, source: &[u8]) -> Ref {
-        if self.memo.is_empty() || text.is_empty() {
-            return self.strings.intern_text(text, source);
+        match self.known.get(text.number()) {
+            Some(known) if known.text != UNKNOWN => known.text,
+            Some(_) => self.intern_numbered(text, source),
+            None => self.strings.intern_text(text, source),
         }
-        let slot = self.slot(text);
-        if self.memo[slot].0 == text.at() {
-            return self.memo[slot].1;
+    }
+
+    /// The same for a string of the body's own table that nobody has looked up yet.
+    #[inline(never)]
+    fn intern_numbered(&mut self, text: Text, source: &[u8]) -> Ref {
+        let number = text.number();
+        let string = match self.hashes.get(number) {
+            Some(hash) => self.strings.intern_hashed(text, source, *hash),
+            None => self.strings.intern_text(text, source),
+        };
+        // A string that is too long for an attribute is looked at every time: as a value it is cut.
+        if text.len() <= normalise::META_VALUE_BYTES_MAX
+            && let Some(known) = self.known.get_mut(number)
+        {
+            known.text = string;
+            self.fresh.push(number);
         }
-        let string = self.strings.intern_text(text, source);
-        self.memo[slot] = (text.at(), string);
         string
     }
 
-    #[inline]
-    fn slot(&self, text: Text) -> usize {
-        // Places of a v0.5 table rise by small steps; a multiplication spreads them.
-        (text.at().wrapping_mul(0x9e37_79b1) >> 7) as usize & (self.memo.len() - 1)
+    /// Whether the body has a table of strings, so that its strings have numbers.
+    #[inline(always)]
+    pub fn has_numbers(&self) -> bool {
+        !self.known.is_empty()
     }
 
-    /// The numbers of key and value of the text attribute at a position among a span's attributes, cut where they are too long.
+    /// The numbers of key and value of the text attribute at a position among a span's attributes, whose key is not too long, where one look
+    /// finds them: both were looked up before in the body's own table, or the key is that of an earlier span.
     #[inline(always)]
-    pub fn text_attribute(
+    pub fn quick_pair(
+        &mut self,
+        position: usize,
+        key: Text,
+        value: Text,
+        source: &[u8],
+    ) -> Option<(Ref, Ref)> {
+        if self.has_numbers() {
+            let key = self.known.get(key.number())?.text;
+            let value = self.known.get(value.number())?.text;
+            return (key != UNKNOWN && value != UNKNOWN).then_some((key, value));
+        }
+        let seen = self.positions.get_mut(position)?;
+        if seen.at != key.at() || seen.at == 0 || value.len() > normalise::META_VALUE_BYTES_MAX {
+            return None;
+        }
+        Some((seen.key, self.strings.intern_at(&mut seen.value, value, source)))
+    }
+
+    /// The same where one look does not, cut where they are too long.
+    #[inline(never)]
+    pub fn slow_pair(
+        &mut self,
+        position: usize,
+        attribute: &Attribute,
+        value: Text,
+        source: &[u8],
+    ) -> (Ref, Ref) {
+        if attribute.class.is_long() {
+            let key = self.long_key(attribute.key, source);
+            let cut = self.long_value(key, value, source);
+            return (key, cut.unwrap_or_else(|| self.intern(value, source)));
+        }
+        self.text_attribute(position, attribute.key, value, source)
+    }
+
+    /// The numbers of key and value of a text attribute, the value cut where it is too long.
+    fn text_attribute(
         &mut self,
         position: usize,
         key: Text,
         value: Text,
         source: &[u8],
     ) -> (Ref, Ref) {
-        if let Some(seen) = self.positions.get_mut(position)
-            && seen.text == key
-            && !key.is_empty()
-            && self.memo.is_empty()
-            && value.len() <= normalise::META_VALUE_BYTES_MAX
-        {
-            return (seen.key, self.strings.intern_at(&mut seen.value, value, source));
+        let number = self.key(position, key, source);
+        if self.has_numbers() {
+            return (number, self.numbered_value((key, number), value, source));
         }
-        (self.key(position, key, source, true), self.value(position, value, source))
+        let cut = self.long_value(number, value, source);
+        let value = cut.unwrap_or_else(|| {
+            let place = &mut self.positions[position].value;
+            self.strings.intern_at(place, value, source)
+        });
+        (number, value)
     }
 
-    /// The number of the key at a position among a span's attributes, cut where it is too long.
-    #[inline]
-    pub fn key(&mut self, position: usize, text: Text, source: &[u8], is_cut: bool) -> Ref {
+    /// The number of the value of a key where both have numbers in the body's table. What is new once is likely to be new again.
+    #[inline(never)]
+    fn numbered_value(&mut self, key: (Text, Ref), value: Text, source: &[u8]) -> Ref {
+        if let Some(cut) = self.long_value(key.1, value, source) {
+            return cut;
+        }
+        let hash = self.hashes.get(value.number()).copied();
+        let habit = self.known.get(key.0.number()).map_or(Habit::NONE, |known| known.habit);
+        let Some(known) = self.known.get_mut(value.number()).filter(|_| !value.is_empty()) else {
+            return self.intern(value, source);
+        };
+        if known.text != UNKNOWN {
+            return known.text;
+        }
+        let (string, habit) = self.strings.intern_by_habit(habit, value, source, hash);
+        known.text = string;
+        self.fresh.push(value.number());
+        if let Some(known) = self.known.get_mut(key.0.number()) {
+            known.habit = habit;
+        }
+        string
+    }
+
+    /// The number of a key that is too long for a text attribute, cut.
+    pub fn long_key(&mut self, key: Text, source: &[u8]) -> Ref {
+        let text = as_text(key.of(source));
+        self.strings.intern(normalise::meta_key(&text).as_bytes())
+    }
+
+    /// The number of the key at a position among a span's attributes.
+    #[inline(always)]
+    pub fn key(&mut self, position: usize, text: Text, source: &[u8]) -> Ref {
+        if self.has_numbers() {
+            return self.intern(text, source);
+        }
         if let Some(seen) = self.positions.get(position)
-            && seen.text == text
-            && !text.is_empty()
+            && seen.at == text.at()
+            && seen.at != 0
         {
             return seen.key;
         }
-        let bytes = text.of(source);
-        let key = if is_cut && bytes.len() > normalise::META_KEY_BYTES_MAX {
-            let key = as_text(bytes);
-            self.strings.intern(normalise::meta_key(&key).as_bytes())
-        } else {
-            self.intern(text, source)
-        };
+        self.other_key(position, text, source)
+    }
+
+    #[inline(never)]
+    fn other_key(&mut self, position: usize, text: Text, source: &[u8]) -> Ref {
+        let key = self.intern(text, source);
         if position >= self.positions.len() {
             self.positions.resize(position + 1, Position::default());
         }
         let seen = &mut self.positions[position];
-        seen.text = text;
+        seen.at = text.at();
         if seen.key != key {
             seen.key = key;
             seen.value = Place::default();
@@ -173,55 +294,63 @@ impl Table {
         key
     }
 
-    /// The number of the value at a position whose key was just looked up, cut where it is too long.
     #[inline(always)]
-    fn value(&mut self, position: usize, text: Text, source: &[u8]) -> Ref {
-        if !self.memo.is_empty() {
-            return self
-                .long_value(position, text, source)
-                .unwrap_or_else(|| self.intern(text, source));
-        }
-        if let Some(cut) = self.long_value(position, text, source) {
-            return cut;
-        }
-        self.strings.intern_at(&mut self.positions[position].value, text, source)
-    }
-
-    #[inline(always)]
-    fn long_value(&mut self, position: usize, text: Text, source: &[u8]) -> Option<Ref> {
-        let bytes = text.of(source);
-        if bytes.len() <= normalise::META_VALUE_BYTES_MAX {
+    fn long_value(&mut self, key: Ref, text: Text, source: &[u8]) -> Option<Ref> {
+        if text.len() <= normalise::META_VALUE_BYTES_MAX {
             return None;
         }
-        let value = as_text(bytes);
-        let cut = normalise::meta_value(self.strings.get(self.positions[position].key), &value);
+        Some(self.cut_value(key, text, source))
+    }
+
+    #[cold]
+    fn cut_value(&mut self, key: Ref, text: Text, source: &[u8]) -> Ref {
+        let value = as_text(text.of(source));
+        let cut = normalise::meta_value(self.strings.get(key), &value);
         let cut = cut.into_owned();
-        Some(self.strings.intern(cut.as_bytes()))
+        self.strings.intern(cut.as_bytes())
     }
 
     /// The number of a service's normal form.
-    #[inline(always)]
+    #[inline]
     pub fn service(&mut self, text: Text, source: &[u8], lang: &str) -> Ref {
-        let raw = text.of(source);
-        if let Some(normal) = self.services.find(raw) {
-            return normal;
+        if let Some(known) = self.known.get(text.number())
+            && known.service != UNKNOWN
+        {
+            return known.service;
         }
-        let text = as_text(raw);
-        let normal = self.strings.intern(normalise::service(&text, lang).as_bytes());
-        self.services.keep(raw, normal);
+        let raw = text.of(source);
+        let normal = self.services.find(raw).unwrap_or_else(|| {
+            let text = as_text(raw);
+            let normal = self.strings.intern(normalise::service(&text, lang).as_bytes());
+            self.services.keep(raw, normal);
+            normal
+        });
+        if let Some(known) = self.known.get_mut(text.number()) {
+            known.service = normal;
+            self.fresh.push(text.number());
+        }
         normal
     }
 
     /// The number of an operation name's normal form.
-    #[inline(always)]
+    #[inline]
     pub fn name(&mut self, text: Text, source: &[u8]) -> Ref {
-        let raw = text.of(source);
-        if let Some(normal) = self.names.find(raw) {
-            return normal;
+        if let Some(known) = self.known.get(text.number())
+            && known.name != UNKNOWN
+        {
+            return known.name;
         }
-        let text = as_text(raw);
-        let normal = self.strings.intern(normalise::name(&text).as_bytes());
-        self.names.keep(raw, normal);
+        let raw = text.of(source);
+        let normal = self.names.find(raw).unwrap_or_else(|| {
+            let text = as_text(raw);
+            let normal = self.strings.intern(normalise::name(&text).as_bytes());
+            self.names.keep(raw, normal);
+            normal
+        });
+        if let Some(known) = self.known.get_mut(text.number()) {
+            known.name = normal;
+            self.fresh.push(text.number());
+        }
         normal
     }
 
@@ -258,7 +387,7 @@ impl Table {
         if bytes.len() > bytes_max {
             return self.strings.intern(normalise::truncate(&as_text(bytes), bytes_max).as_bytes());
         }
-        if self.memo.is_empty() {
+        if self.known.is_empty() {
             self.strings.intern_at(&mut self.resource, text, source)
         } else {
             self.intern(text, source)
@@ -286,7 +415,11 @@ impl Table {
         self.positions.clear();
         self.resource = Place::default();
         self.derived = Default::default();
-        self.memo.fill((u32::MAX, 0));
+        for number in self.fresh.drain(..) {
+            if let Some(known) = self.known.get_mut(number) {
+                known.take_back(mark);
+            }
+        }
     }
 
     /// Empties the table for the next payload.
@@ -297,7 +430,8 @@ impl Table {
         self.positions.clear();
         self.resource = Place::default();
         self.derived = Default::default();
-        self.memo.clear();
+        self.known.clear();
+        self.fresh.clear();
     }
 }
 

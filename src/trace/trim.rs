@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::trace::chunk::{ReadyValue, Work};
-use crate::trace::model::Slice;
+use crate::trace::model::{Slice, Value};
 use crate::trace::strings::{Mark, Ref, Strings};
 use crate::trace::table::Table;
 
@@ -15,7 +15,8 @@ impl Work {
             #[expect(clippy::cast_precision_loss, reason = "a number for a sampler")]
             ReadyValue::Int(int) => Some(int as f64),
             ReadyValue::Text(text) => strings.get(text).parse().ok(),
-            ReadyValue::Bytes(_) => None,
+            ReadyValue::Other(Value::Bool(flag)) => Some(f64::from(u8::from(flag))),
+            ReadyValue::Other(_) => None,
         }
     }
 
@@ -118,7 +119,7 @@ fn is_in_map(value: &ReadyValue, is_text: bool) -> bool {
     match value {
         ReadyValue::Text(_) => is_text,
         ReadyValue::Number(_) | ReadyValue::Int(_) => !is_text,
-        ReadyValue::Bytes(_) => false,
+        ReadyValue::Other(_) => false,
     }
 }
 

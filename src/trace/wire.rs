@@ -3,7 +3,7 @@
 /// Appends a varint.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
-pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -13,7 +13,7 @@ pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// Appends a varint field, unless it is 0.
 #[inline]
-pub(super) fn number(out: &mut Vec<u8>, tag: u8, value: u64) {
+pub(crate) fn number(out: &mut Vec<u8>, tag: u8, value: u64) {
     if value != 0 {
         out.push(tag);
         varint(out, value);
@@ -35,7 +35,7 @@ pub(super) fn double(out: &mut Vec<u8>, tag: u8, value: f64) {
 }
 
 /// Appends a field of bytes, unless it is empty.
-pub(super) fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
+pub(crate) fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
     if !value.is_empty() {
         out.push(tag);
         varint(out, value.len() as u64);
@@ -57,6 +57,12 @@ const LENGTH_BYTES: usize = 2;
 #[inline]
 pub(super) fn open(out: &mut Vec<u8>, tag: u8) -> Open {
     out.push(tag);
+    open_length(out)
+}
+
+/// Opens a field of bytes whose tag has been written.
+#[inline]
+pub(super) fn open_length(out: &mut Vec<u8>) -> Open {
     let at = out.len();
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     Open { at }
@@ -71,6 +77,10 @@ pub(super) fn close(out: &mut Vec<u8>, open: Open) {
     if (0x80..0x4000).contains(&len) {
         out[open.at] = len as u8 | 0x80;
         out[open.at + 1] = (len >> 7) as u8;
+    } else if len < 0x80 {
+        out[open.at] = len as u8;
+        out.copy_within(start.., open.at + 1);
+        out.truncate(open.at + 1 + len);
     } else {
         let mut length = Vec::with_capacity(5);
         varint(&mut length, len as u64);
@@ -102,9 +112,65 @@ pub(super) fn varint_word(value: u32) -> (u64, usize) {
 
 /// How many bytes a varint has.
 #[inline]
-pub(super) fn varint_bytes(value: u64) -> usize {
+pub(super) fn varint_len(value: u64) -> usize {
     // 64 bits need ten groups of seven; 0 needs one.
     (70 - (value | 1).leading_zeros() as usize) / 7
+}
+
+/// Room of a known size at the end of a [`Room`], for much of one kind: it does not grow, so that writing takes nothing but registers.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Words<'a> {
+    out: &'a mut [u8],
+    at: usize,
+    of_room: &'a mut usize,
+}
+
+impl Words<'_> {
+    /// Appends the lowest `len` bytes of `bits`. More than there is room for must not come.
+    #[inline(always)]
+    pub(super) fn put(&mut self, bits: u64, len: usize) {
+        self.out[self.at..self.at + size_of::<u64>()].copy_from_slice(&bits.to_le_bytes());
+        self.at += len;
+    }
+
+    /// The same with several.
+    #[inline(always)]
+    pub(super) fn put_all<const N: usize>(&mut self, words: [(u64, usize); N]) {
+        for (bits, len) in words {
+            self.put(bits, len);
+        }
+    }
+
+    /// Appends a varint of `len` bytes.
+    #[inline]
+    pub(super) fn varint(&mut self, value: u64, len: usize) {
+        let [low, high] = long_varint_words(value, len);
+        self.put(low, len.min(8));
+        if len > 8 {
+            self.put(high, len - 8);
+        }
+    }
+
+    /// Says how far it was filled.
+    #[inline(always)]
+    pub(super) fn close(self) {
+        *self.of_room = self.at;
+    }
+}
+
+/// A varint of `len` bytes in two registers: eight groups of seven bits, and what is left of them. All bytes but the last say that there is
+/// more.
+#[inline(always)]
+fn long_varint_words(value: u64, len: usize) -> [u64; 2] {
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    let low = spread(value & 0xff_ffff_ffff_ffff);
+    if len <= 8 {
+        [low | MORE & !(u64::MAX << (8 * (len - 1))), 0]
+    } else {
+        let more = if len == 10 { 0x80 } else { 0 };
+        [low | MORE, spread(value >> 56) | more]
+    }
 }
 
 /// Room at the end of a buffer, filled in pieces of up to 8 bytes that are written as whole words: one check a piece.
@@ -122,6 +188,24 @@ impl<'a> Room<'a> {
         let at = out.len();
         out.resize(at + bytes, 0);
         Self { out, at }
+    }
+
+    /// Room for `bytes` that need no further look.
+    #[inline]
+    pub(super) fn words(&mut self, bytes: usize) -> Words<'_> {
+        let end = self.at + bytes + size_of::<u64>();
+        if self.out.len() < end {
+            self.out.resize(end, 0);
+        }
+        Words { out: self.out, at: self.at, of_room: &mut self.at }
+    }
+
+    /// Appends several words.
+    #[inline(always)]
+    pub(super) fn put_all<const N: usize>(&mut self, words: [(u64, usize); N]) {
+        for (bits, len) in words {
+            self.put(bits, len);
+        }
     }
 
     /// Appends the lowest `len` bytes of `bits`.
@@ -153,21 +237,16 @@ impl<'a> Room<'a> {
 
     /// Appends a varint field of a 64-bit number, unless it is 0.
     #[inline]
-    pub(super) fn long(&mut self, tag: u8, mut value: u64) {
+    pub(super) fn long(&mut self, tag: u8, value: u64) {
         if value == 0 {
             return;
         }
-        // The tag and seven groups of seven bits, then what is left of them.
-        let len = varint_bytes(value);
-        self.put(u64::from(tag) | spread(value & 0x1_ffff_ffff_ffff) << 8, 1 + len.min(7));
-        value >>= 49;
-        if value != 0 {
-            self.put(spread(value), len - 7);
-        }
-        let last = self.at - 1;
-        let from = self.at - len;
-        for byte in self.out.get_mut(from..last).unwrap_or_default() {
-            *byte |= 0x80;
+        self.put(u64::from(tag), 1);
+        let len = varint_len(value);
+        let [low, high] = long_varint_words(value, len);
+        self.put(low, len.min(8));
+        if len > 8 {
+            self.put(high, len - 8);
         }
     }
 

@@ -20,17 +20,35 @@ pub(crate) fn intake(ours: &Value, theirs: &Value) -> Vec<Difference> {
     for (kind, take_apart) in
         [("traces", chunks as fn(&Value) -> Vec<(String, Value)>), ("stats", groups)]
     {
-        let ours = keyed(take_apart(&ours[kind]));
-        let theirs = keyed(take_apart(&theirs[kind]));
-        for key in ours.keys().chain(theirs.keys().filter(|key| !ours.contains_key(*key))) {
-            let path = format!("{kind}[{key}]");
-            match (ours.get(key), theirs.get(key)) {
-                (Some(ours), Some(theirs)) => compare(&path, ours, theirs, &mut out),
-                (ours, theirs) => out.push(one_sided(path, ours, theirs)),
-            }
-        }
+        by_key(kind, take_apart(&ours[kind]), take_apart(&theirs[kind]), &mut out);
     }
     out
+}
+
+/// All differences between requests that were passed on.
+pub(crate) fn requests(
+    ours: Vec<(String, Value)>,
+    theirs: Vec<(String, Value)>,
+) -> Vec<Difference> {
+    let mut out = Vec::new();
+    by_key("other", ours, theirs, &mut out);
+    out
+}
+
+fn by_key(
+    kind: &str,
+    ours: Vec<(String, Value)>,
+    theirs: Vec<(String, Value)>,
+    out: &mut Vec<Difference>,
+) {
+    let (ours, theirs) = (keyed(ours), keyed(theirs));
+    for key in ours.keys().chain(theirs.keys().filter(|key| !ours.contains_key(*key))) {
+        let path = format!("{kind}[{key}]");
+        match (ours.get(key), theirs.get(key)) {
+            (Some(ours), Some(theirs)) => compare(&path, ours, theirs, out),
+            (ours, theirs) => out.push(one_sided(path, ours, theirs)),
+        }
+    }
 }
 
 /// All differences between two values.

@@ -26,7 +26,8 @@ Every case is run twice, as it was recorded twice: with payloads in the form tha
 
 The payloads are decoded by the test's own reader and compared field by field, chunk by chunk and
 stats group by stats group, each with the values of the payload around it; sketches byte by byte. Requests are also sent over TCP, and the
-answers' status, headers and bodies compared. Not compared: the texts of refusals (the agent's come from its Go libraries), the rates in
+answers' status, headers and bodies compared. Requests that are passed on are received by a recording intake, by way of TLS and a proxy, and compared
+whole: method, host, path, query, headers and body. Not compared: the texts of refusals (the agent's come from its Go libraries), the rates in
 answers where they depend on timing, and how bodies are spread over payloads.
 ";
 

@@ -25,6 +25,11 @@ pub(crate) struct Ours {
 
 /// The settings of a case, read as the program reads them. An API key is there, so that traces are sampled.
 pub(crate) fn settings(case: &Case, form: Form) -> config::Settings {
+    settings_with(case, form, &[])
+}
+
+/// The same with more of them.
+pub(crate) fn settings_with(case: &Case, form: Form, more: &[(&str, &str)]) -> config::Settings {
     const FEATURES: &str = "DD_APM_FEATURES";
     let mut features: Vec<&str> = Vec::new();
     let mut pairs: Vec<(&str, &str)> = Vec::new();
@@ -39,6 +44,7 @@ pub(crate) fn settings(case: &Case, form: Form) -> config::Settings {
     }
     let features = features.join(",");
     pairs.extend([("DD_API_KEY", "x"), (FEATURES, &features)]);
+    pairs.extend(more);
     config::read(&Env::of(&pairs), Mode::Sidecar).0
 }
 
@@ -92,9 +98,12 @@ fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
     let tracer = tracer(request);
     let path = request.path.split('?').next().unwrap_or_default();
     let version = match path {
+        "/spans" | "/v0.1/spans" => ApiVersion::V01,
+        "/v0.2/traces" => ApiVersion::V02,
         "/v0.3/traces" => ApiVersion::V03,
         "/v0.4/traces" => ApiVersion::V04,
         "/v0.5/traces" => ApiVersion::V05,
+        "/v0.7/traces" => ApiVersion::V07,
         "/v1.0/traces" => ApiVersion::V10,
         "/v0.6/stats" => {
             // The answer is compared where it is sent over TCP.
@@ -113,7 +122,8 @@ fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
         tracer,
         body: &request.body,
     };
-    pipeline.traces(&request, now_ns).is_ok() && version != ApiVersion::V03
+    let is_old = matches!(version, ApiVersion::V01 | ApiVersion::V02 | ApiVersion::V03);
+    pipeline.traces(&request, now_ns).is_ok() && !is_old
 }
 
 /// The agent's limit of a body.

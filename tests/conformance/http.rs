@@ -12,28 +12,37 @@ use pillion::config;
 use pillion::intake::{self, Listeners};
 use pillion::ledger::Ledger;
 use pillion::pipeline::Pipeline;
+use pillion::proxy::Proxy;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use crate::case::{Case, Form, Request};
 use crate::drive;
+use crate::outside::Outside;
 use crate::replies::Reply;
+use crate::support::recorder::Request as PassedOn;
 
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends the case's requests to an intake of its own and returns the answers. (The wait between requests is for the rates, which are
+/// Sends the case's requests to an intake of its own and returns the answers, and what was passed on. (The wait between requests is for the rates, which are
 /// compared where the clock is the case's.)
-pub(crate) fn through_the_intake(case: &Case, form: Form) -> Result<Vec<Reply>, String> {
-    let settings = drive::settings(case, form);
+pub(crate) fn through_the_intake(
+    case: &Case,
+    form: Form,
+) -> Result<(Vec<Reply>, Vec<PassedOn>), String> {
+    let outside = Outside::of(case, form);
+    let settings = outside
+        .as_ref()
+        .map_or_else(|| drive::settings(case, form), |outside| outside.settings(case, form));
     let (listeners, address) = listen(&settings.intake)?;
     let served = Served::start(listeners, settings, case.clock);
     let replies = case.requests.iter().map(|request| {
         exchange(address, request).map_err(|error| format!("{}: {error}", request.path))
     });
-    let replies = replies.collect();
+    let replies = replies.collect::<Result<_, String>>();
     served.stop();
-    replies
+    Ok((replies?, outside.map(Outside::arrived).unwrap_or_default()))
 }
 
 /// Listens on a free port of loopback. What `/info` says of ports and sockets comes from the case's settings, which the intake is served with.
@@ -76,14 +85,18 @@ impl Served {
                 None,
                 clock * 1_000_000_000,
             );
+            let proxy = Proxy::new(&settings.proxy, settings.relay, Arc::clone(&ledger));
             let served = intake::serve(
                 listeners,
                 &settings.intake,
                 Rc::new(RefCell::new(pipeline)),
+                proxy,
                 ledger,
                 stopped,
             );
-            LocalSet::new().block_on(&runtime, served);
+            let local = LocalSet::new();
+            let rest = local.block_on(&runtime, served);
+            local.block_on(&runtime, rest.finish(Instant::now() + PATIENCE));
         });
         Self { stop, thread }
     }

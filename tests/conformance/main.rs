@@ -19,8 +19,10 @@ mod drive;
 mod expected;
 mod http;
 mod older;
+mod outside;
 mod replies;
 mod stats;
+mod support;
 mod text;
 mod traces;
 
@@ -118,8 +120,10 @@ fn judge<'a>(case: &'a Case, form: Form, entries: &'a [Entry]) -> Verdict<'a> {
         }),
     }
     match http::through_the_intake(case, form) {
-        Ok(ours) => {
-            for (at, (ours, theirs)) in ours.iter().zip(&theirs.replies).enumerate() {
+        Ok((replies, passed_on)) => {
+            let theirs = outside::theirs(&theirs.intake["other"]);
+            differences.extend(compare::requests(outside::ours(&passed_on), theirs));
+            for (at, (ours, theirs)) in replies.iter().zip(&theirs.replies).enumerate() {
                 compare::compare(
                     &format!("replies/{at}"),
                     &replies::ours(ours),

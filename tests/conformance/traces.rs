@@ -109,8 +109,8 @@ struct Span {
     version: u32,
     #[prost(uint32, tag = "15")]
     component: u32,
-    #[prost(uint32, tag = "16")]
-    kind: u32,
+    #[prost(int32, tag = "16")]
+    kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -184,12 +184,10 @@ struct AnyPair {
 /// The bytes of a payload of that form in the normal form.
 pub(crate) fn normal(body: &[u8], form: Form) -> Result<Value, String> {
     let payload = AgentPayload::decode(body).map_err(|error| format!("trace payload: {error}"))?;
-    let is_of_other_form = match form {
-        Form::Indexed => !payload.tracer_payloads.is_empty(),
-        Form::Older => !payload.idx_tracer_payloads.is_empty(),
-    };
-    if is_of_other_form {
-        return Err(format!("trace payload: it has not the {} form", form.name()));
+    // Bodies of v1.0 have no older form.
+    let is_older = !payload.tracer_payloads.is_empty();
+    if is_older && (form == Form::Indexed || !payload.idx_tracer_payloads.is_empty()) {
+        return Err("trace payload: it has the older form where it should not".to_owned());
     }
     let mut out = Map::new();
     put_text(&mut out, "hostName", &payload.host_name);
@@ -203,7 +201,7 @@ pub(crate) fn normal(body: &[u8], form: Form) -> Result<Value, String> {
     if !payload.tags.is_empty() {
         out.insert("tags".to_owned(), json!(payload.tags));
     }
-    if form == Form::Older {
+    if is_older {
         let payloads = payload.tracer_payloads.iter().map(older::payload);
         out.insert("tracerPayloads".to_owned(), payloads.collect());
         return Ok(Value::Object(out));
@@ -280,10 +278,10 @@ impl Strings<'_> {
         put_signed(&mut out, "duration", span.duration.cast_signed());
         put_flag(&mut out, "error", span.error);
         let kinds = ["unspecified", "internal", "server", "client", "producer", "consumer"];
-        let kind = kinds
-            .get(span.kind as usize)
-            .ok_or_else(|| format!("trace payload: span kind {}", span.kind))?;
-        put_text(&mut out, "kind", kind);
+        match kinds.get(usize::try_from(span.kind).unwrap_or(usize::MAX)) {
+            Some(kind) => put_text(&mut out, "kind", kind),
+            None => put_text(&mut out, "kind", &span.kind.to_string()),
+        }
         self.attributes(&mut out, &span.attributes)?;
         let links = span.links.iter().map(|link| self.link(link)).collect::<Result<Vec<_>, _>>()?;
         put_list(&mut out, "links", links);

@@ -9,7 +9,7 @@ const BANNED: &[(&str, &[&str], &[&str])] = &[
     ("trace", &["tokio", "std::env", "std::fs", "TcpStream", "UdpSocket", "::now()"], &[]),
     ("", &["waitpid", "waitid"], &["init/reaper.rs"]),
     ("", &["env::var", "vars_os"], &["config/env.rs"]),
-    ("", &["reqwest"], &["relay/"]),
+    ("", &["reqwest"], &["relay/", "proxy/"]),
     ("", &["println!", "print!"], &["cli.rs"]),
     ("", &["super::super::", "unbounded_channel", "use crate::{self"], &[]),
 ];

@@ -2,31 +2,8 @@
 
 use crate::support::bodies;
 use crate::support::http::{Client, MSGPACK};
+use crate::support::mutate::{mutate, resident_bytes};
 use crate::support::running_intake::RunningIntake;
-
-/// Random changes to a body: bytes changed, taken out, put in, cut off, or one piece repeated.
-fn mutate(random: &mut fastrand::Rng, body: &mut Vec<u8>) {
-    for _ in 0..random.usize(1..6) {
-        if body.is_empty() {
-            body.push(random.u8(..));
-        }
-        let at = random.usize(..body.len());
-        match random.u8(..6) {
-            0 => body[at] = random.u8(..),
-            1 => body[at] ^= 1 << random.u8(..8),
-            2 => drop(body.drain(at..(at + random.usize(..9)).min(body.len()))),
-            3 => body.insert(
-                at,
-                *random.choice(&[0xc0, 0xc1, 0xcb, 0xdd, 0xdf, 0xdb, 0x80, 0x90, 0xff]).unwrap(),
-            ),
-            4 => body.truncate(at),
-            _ => {
-                let piece = body[at..(at + 40).min(body.len())].to_vec();
-                body.splice(at..at, piece);
-            }
-        }
-    }
-}
 
 fn check(path: &str, media: &str, body: &[u8], rounds: u32, seed: u64) {
     let intake = RunningIntake::new();
@@ -50,12 +27,6 @@ fn check(path: &str, media: &str, body: &[u8], rounds: u32, seed: u64) {
     assert_eq!(shed, 0, "{path} seed {seed}: a body made the pipeline panic");
 }
 
-/// The memory of this process (of all tests that run beside this one, so a bound can only be coarse).
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-    status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
-}
-
 #[test]
 fn almost_right_v04_bodies() {
     check("/v0.4/traces", "application/msgpack", &bodies::v04(2, 3), 4000, 1);
@@ -64,6 +35,31 @@ fn almost_right_v04_bodies() {
 #[test]
 fn almost_right_v05_bodies() {
     check("/v0.5/traces", "application/msgpack", &bodies::v05(), 4000, 2);
+}
+
+#[test]
+fn almost_right_v07_bodies() {
+    check("/v0.7/traces", "application/msgpack", &bodies::v07(2), 4000, 5);
+}
+
+#[test]
+fn almost_right_v10_bodies() {
+    check("/v1.0/traces", "application/msgpack", &bodies::v10(), 4000, 6);
+}
+
+#[test]
+fn the_bodies_that_are_changed_are_right_before() {
+    let intake = RunningIntake::new();
+    let mut client = Client::tcp(intake.address);
+    for (path, body) in [
+        ("/v0.4/traces", bodies::v04(2, 3)),
+        ("/v0.5/traces", bodies::v05()),
+        ("/v0.7/traces", bodies::v07(2)),
+        ("/v1.0/traces", bodies::v10()),
+        ("/v0.6/stats", bodies::stats()),
+    ] {
+        assert_eq!(client.ask("POST", path, &[MSGPACK], &body).status, 200, "{path}");
+    }
 }
 
 #[test]
@@ -87,10 +83,26 @@ fn bodies_that_claim_to_be_huge_take_no_memory() {
         b"\x91\x91\xdf\xff\xff\xff\xff",
         b"\x91\x91\x81\xdb\xff\xff\xff\xff",
     ] {
-        for path in ["/v0.4/traces", "/v0.5/traces", "/v0.6/stats"] {
+        for path in ["/v0.4/traces", "/v0.5/traces", "/v0.7/traces", "/v1.0/traces", "/v0.6/stats"]
+        {
             assert_eq!(client.ask("POST", path, &[MSGPACK], head).status, 400, "{path} {head:x?}");
         }
     }
+    // Maps and arrays of v0.7 and v1.0 that claim as much, and values that are nested without end.
+    for (path, head) in [
+        ("/v0.7/traces", &b"\x81\xa6chunks\xdd\xff\xff\xff\xff"[..]),
+        ("/v1.0/traces", b"\x81\x0b\xdd\xff\xff\xff\xff"),
+        ("/v1.0/traces", b"\x81\x01\xdd\xff\xff\xff\xff"),
+        ("/v1.0/traces", b"\x81\x0a\xdd\xff\xff\xff\xff"),
+    ] {
+        assert_eq!(client.ask("POST", path, &[MSGPACK], head).status, 400, "{path} {head:x?}");
+    }
+    for nested in [&[0x06, 0x92][..], &[0x07, 0x93, 0x00]] {
+        let deep = [&b"\x81\x0a\x93\xa1k"[..], &nested.repeat(50_000)].concat();
+        assert_eq!(client.ask("POST", "/v1.0/traces", &[MSGPACK], &deep).status, 400);
+    }
+    let unknown = [&b"\x81\x63"[..], &[0x91; 100_000]].concat();
+    assert_eq!(client.ask("POST", "/v1.0/traces", &[MSGPACK], &unknown).status, 400);
     let deep = [0x91; 100_000];
     assert_eq!(client.ask("POST", "/v0.4/traces", &[MSGPACK], &deep).status, 400);
 }

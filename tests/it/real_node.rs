@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::support::connect_proxy::ConnectProxy;
 use crate::support::recorder::Recorder;
 use crate::support::traced::{self, Run};
 use crate::support::wrapped;
@@ -72,4 +73,29 @@ fn every_span_arrives_in_the_form_that_the_tracer_prefers() {
 #[ignore = "needs dd-trace and Express: run by tests/run.sh"]
 fn every_span_arrives_in_the_form_with_a_string_table() {
     every_span_arrives(&[("DD_TRACE_AGENT_PROTOCOL_VERSION", "0.5")], "/v0.5/traces");
+}
+
+#[test]
+#[ignore = "needs dd-trace and Express: run by tests/run.sh"]
+fn profiles_and_telemetry_arrive_and_the_tracer_says_nothing() {
+    let modules = wrapped::cache().join("node/node_modules").display().to_string();
+    let intake = Recorder::https();
+    let way = ConnectProxy::start(intake.address(), 200);
+    let mut env = traced::outside(&way);
+    env.extend([
+        ("NODE_PATH", modules),
+        ("DD_PROFILING_ENABLED", "true".to_owned()),
+        ("DD_PROFILING_UPLOAD_PERIOD", "2".to_owned()),
+        ("DD_RUNTIME_METRICS_ENABLED", "true".to_owned()),
+    ]);
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let command = ["node", &wrapped::example("node/app.js")];
+    let mut run = Run::start(&[], &command, &PathBuf::from("/usr/local/bin"), &env);
+    run.get("/orders/7", 200);
+    traced::wait_for_profile_and_telemetry(&intake, b"wall.pprof");
+    assert_eq!(run.term().code(), Some(0));
+    run.check_delivery(&intake, "nodejs");
+    let stderr = run.wrapped.stderr();
+    let about_us = |line: &&str| line.contains("pillion") || line.contains("atadog");
+    assert_eq!(stderr.lines().filter(about_us).collect::<Vec<_>>(), Vec::<&str>::new());
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 
+use crate::support::connect_proxy::ConnectProxy;
 use crate::support::recorder::Recorder;
 use crate::support::traced::{self, Run};
 use crate::support::wrapped::{self, Wrapped};
@@ -108,6 +109,29 @@ fn spans_that_were_sent_arrive_when_the_app_is_killed_right_after() {
     assert_eq!(status.code(), Some(137));
     let spans = run.check_delivery(&intake, "python");
     traced::request(&spans, "/orders/7");
+}
+
+#[test]
+#[ignore = "needs ddtrace and Flask: run by tests/run.sh"]
+fn profiles_and_telemetry_arrive_and_the_tracer_says_nothing() {
+    let intake = Recorder::https();
+    let way = ConnectProxy::start(intake.address(), 200);
+    let mut env = traced::outside(&way);
+    env.extend([
+        ("DD_PROFILING_ENABLED", "true".to_owned()),
+        ("DD_PROFILING_UPLOAD_INTERVAL", "2".to_owned()),
+        ("DD_RUNTIME_METRICS_ENABLED", "true".to_owned()),
+        ("DD_DYNAMIC_INSTRUMENTATION_ENABLED", "true".to_owned()),
+    ]);
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut run = start(&[], &env);
+    run.get("/orders/7", 200);
+    traced::wait_for_profile_and_telemetry(&intake, b"profile.pprof");
+    assert_eq!(run.term().code(), Some(143));
+    run.check_delivery(&intake, "python");
+    let stderr = run.wrapped.stderr();
+    let about_us = |line: &&str| line.contains("pillion") || line.contains("atadog");
+    assert_eq!(stderr.lines().filter(about_us).collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
 #[test]

@@ -1,18 +1,12 @@
 //! Which traces and spans are sent, and that every other one is counted: bodies through the pipeline, with the settings as a user writes them.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
-
-use pillion::config::{self, Env, Mode};
-use pillion::ledger::Ledger;
-use pillion::pipeline::{OpenBuckets, Pipeline, TraceRequest};
-use pillion::relay::{Kind, Payload};
+use pillion::pipeline::{OpenBuckets, TraceRequest};
 use pillion::trace::Tracer;
 use pillion::trace::decode::ApiVersion;
 use serde_json::{Value, json};
 
 use crate::support::decoded::{self, AgentPayload, Chunk};
+use crate::support::recorded::{self, Recorded};
 
 const NOW_NS: u64 = 1_750_000_000_000_000_000;
 
@@ -41,17 +35,7 @@ impl Outcome {
 fn send(settings: &[(&str, &str)], tracer: Tracer<'_>, bodies: &[(u64, Value)]) -> Outcome {
     let mut pairs = vec![("DD_API_KEY", "k")];
     pairs.extend_from_slice(settings);
-    let (settings, problems) = config::read(&Env::of(&pairs), Mode::Wrapper);
-    assert!(problems.is_empty(), "{problems:?}");
-    let sent: Rc<RefCell<Vec<Payload>>> = Rc::default();
-    let outlet = Rc::clone(&sent);
-    let outlet = move |payload| {
-        outlet.borrow_mut().push(payload);
-        Vec::new()
-    };
-    let ledger = Arc::new(Ledger::default());
-    let mut pipeline =
-        Pipeline::new(settings.pipeline, Arc::clone(&ledger), Box::new(outlet), None, NOW_NS);
+    let mut run = Recorded::new(&pairs, NOW_NS);
     for (after_ns, body) in bodies {
         let body = serde_json::to_vec(body).unwrap();
         let request = TraceRequest {
@@ -60,16 +44,15 @@ fn send(settings: &[(&str, &str)], tracer: Tracer<'_>, bodies: &[(u64, Value)]) 
             tracer,
             body: &body,
         };
-        pipeline.traces(&request, NOW_NS + after_ns).unwrap();
+        run.pipeline.traces(&request, NOW_NS + after_ns).unwrap();
     }
-    pipeline.flush(NOW_NS, OpenBuckets::Keep);
-    let sent = sent.take();
-    let payload = sent.iter().find(|payload| payload.kind == Kind::Traces);
-    let payload = payload.map(|payload| decoded::agent_payload(&payload.body));
+    run.pipeline.flush(NOW_NS, OpenBuckets::Keep);
+    let sent = run.take();
+    let payload = recorded::traces(&sent).map(decoded::agent_payload);
     let chunks = payload.iter().flat_map(|payload| &payload.tracer_payloads);
     let chunks = chunks.flat_map(|payload| &payload.chunks);
     let ids = |chunk: &Chunk| chunk.spans.iter().map(|span| span.span_id).collect();
-    let [spans, groups] = [ledger.spans.read(), ledger.chunks.read()]
+    let [spans, groups] = [run.ledger.spans.read(), run.ledger.chunks.read()]
         .map(|read| (read.received, read.sampled_out, read.held()));
     Outcome {
         sent: chunks.map(|chunk| (chunk.trace_id, ids(chunk))).collect(),

@@ -25,8 +25,8 @@ fn bad_settings_are_said_once_each_and_the_app_runs() {
     let env = [
         ("DD_APM_TARGET_TPS", "lots"),
         ("DD_SITE", "mars"),
-        ("DD_APM_REPLACE_TAGS", "[]"),
-        ("DD_APM_FILTER_TAGS_REJECT", "a:b"),
+        ("DD_APM_LOG_FILE", "x"),
+        ("DD_LOGS_ENABLED", "true"),
         ("DD_PILLION_STOP_TIMEOUT", "1 s"),
     ];
     let (mut wrapped, _) = start("echo ran; exit 3", &env);
@@ -36,7 +36,7 @@ fn bad_settings_are_said_once_each_and_the_app_runs() {
     for line in [
         "pillion: warning: invalid DD_APM_TARGET_TPS: \"lots\" is not a number of 0 or more, using 10\n",
         "pillion: warning: invalid DD_SITE: \"mars\" is not a host name such as datadoghq.eu, using datadoghq.com\n",
-        "pillion: warning: not supported yet, ignored: DD_APM_FILTER_TAGS_REJECT, DD_APM_REPLACE_TAGS\n",
+        "pillion: warning: not supported yet, ignored: DD_APM_LOG_FILE, DD_LOGS_ENABLED\n",
         "pillion: warning: No DD_API_KEY: nothing is sent. --view shows traces here.\n",
     ] {
         assert_eq!(stderr.matches(line).count(), 1, "{line}{stderr}");
@@ -92,4 +92,31 @@ fn what_was_delivered_is_said_to_those_who_ask() {
         );
         assert_eq!(stderr.is_empty(), level == "off", "{level}: {stderr}");
     }
+}
+
+#[test]
+fn a_taken_otlp_port_is_one_line_and_nothing_else_suffers() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let http = format!("127.0.0.1:{}", other.local_addr().unwrap().port());
+    let grpc_port = free_port();
+    let grpc = format!("127.0.0.1:{grpc_port}");
+    let env = [
+        ("DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT", http.as_str()),
+        ("DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT", grpc.as_str()),
+    ];
+    let (mut wrapped, port) = start("exec sleep 60", &env);
+    wait_until("it takes traces", || get(port, "/info") == Some(200));
+    // Bound before the app was there.
+    let mut client = crate::support::grpc::Client::new(([127, 0, 0, 1], grpc_port).into());
+    assert_eq!(client.export(&crate::support::otlp::request(1, 1)).code(), 0);
+    wrapped.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(wrapped.wait().code(), Some(143));
+    let stderr = wrapped.stderr();
+    assert_eq!(
+        stderr.matches(&format!("cannot listen on {http} for OTLP: ")).count(),
+        1,
+        "{stderr}"
+    );
+    // The other line says that there is no key.
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
 }

@@ -1,6 +1,8 @@
 //! A chunk between decoding and encoding: its spans normalised, their strings turned into numbers, and what the rules found on the way.
 
+mod kind;
 pub mod older;
+mod ready_value;
 mod redacted;
 mod tree;
 
@@ -9,74 +11,24 @@ pub use tree::find_root;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+pub use kind::SpanKind;
+pub use ready_value::ReadyValue;
+use ready_value::{is_http_status, status_code};
+
 use crate::trace::Tracer;
+use crate::trace::chunk_values::{hex, mechanism, take_fields};
 use crate::trace::decode::Form;
-use crate::trace::keys::{Class, Meaning};
+use crate::trace::keys::{Class, FieldTag, Meaning};
 use crate::trace::marks::Marks;
-use crate::trace::model::{Attribute, Body, Chunk, Slice, Text, Value};
+use crate::trace::model::{Attribute, Body, Chunk, Slice, Value};
 use crate::trace::normalise;
 use crate::trace::redact::{Redactor, SpanType};
 use crate::trace::strings::Ref;
 use crate::trace::table::{Derived, Table};
+use crate::trace::value_text::value_text;
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: u64 = 946_684_800_000_000_000;
-
-/// The OpenTelemetry kind of a span, by its number in the payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SpanKind {
-    /// Nothing said (v0.5 only).
-    #[default]
-    Unspecified,
-    /// `internal`, and whatever is not one of the others.
-    Internal,
-    /// `server`.
-    Server,
-    /// `client`.
-    Client,
-    /// `producer`.
-    Producer,
-    /// `consumer`.
-    Consumer,
-}
-
-impl SpanKind {
-    /// Of the text of `span.kind`.
-    pub fn parse(text: &[u8]) -> Self {
-        match text {
-            b"server" => Self::Server,
-            b"client" => Self::Client,
-            b"producer" => Self::Producer,
-            b"consumer" => Self::Consumer,
-            _ => Self::Internal,
-        }
-    }
-
-    /// The kind as stats name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unknown",
-            Self::Internal => "internal",
-            Self::Server => "server",
-            Self::Client => "client",
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        }
-    }
-}
-
-/// The value of an attribute that is ready to be encoded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ReadyValue {
-    /// A string of the table.
-    Text(Ref),
-    /// A double.
-    Number(f64),
-    /// An integer.
-    Int(i64),
-    /// Bytes of the body.
-    Bytes(Text),
-}
 
 /// What rules found among a span's attributes. Numbers of strings are 0 where there is none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -204,8 +156,10 @@ pub struct Rules {
     pub component_to_name: bool,
     /// Bytes of a resource.
     pub resource_bytes_max: usize,
-    /// Chunks go into payloads of the older form.
+    /// Chunks go into payloads of the older form, but for those of v1.0.
     pub older: bool,
+    /// The keys of spans' own fields (`env` and the like) that stats are grouped by.
+    pub field_tags: Vec<FieldTag>,
 }
 
 /// One chunk at a time, in lists that are used again for the next.
@@ -221,6 +175,8 @@ pub struct Work {
     pub primaries: Vec<(Ref, Ref)>,
     /// What the spans say of the chunk.
     pub facts: ChunkFacts,
+    /// Attributes that the body gives to the chunk, of [`Body::entries`].
+    pub chunk_attributes: Slice,
     /// The root's index in `spans`.
     pub root: usize,
     /// Whether the rules of the older form hold for the attributes: texts and numbers are two maps.
@@ -244,6 +200,15 @@ pub struct Context<'a> {
     pub now_ns: u64,
 }
 
+impl Context<'_> {
+    /// Whether the body goes into a payload of the older form, by whose rules spans are taken in. The newest form of bodies never does: the
+    /// agent has no way back from it.
+    #[must_use]
+    pub fn is_older(&self) -> bool {
+        self.rules.older && self.body.form != Form::V10
+    }
+}
+
 impl Work {
     /// Takes a chunk in: normalises it, turns its strings into numbers of `table`, finds its root and its top-level spans. A chunk that the
     /// agent drops (without a span, or with a span id of 0) must not come here: see [`is_rejected`].
@@ -260,13 +225,17 @@ impl Work {
         self.primaries.clear();
         self.facts = ChunkFacts::default();
         self.has_priority_owner = false;
-        self.is_older = context.rules.older;
+        self.is_older = context.is_older();
+        table.begin_chunk();
         if self.is_older {
             self.take_older_spans(chunk, table, context, redactor);
         } else {
             for index in chunk.spans.range() {
                 self.take_span(index, table, context, redactor);
             }
+        }
+        if !self.is_older {
+            self.take_chunk_values(chunk, table, context);
         }
         self.root = find_root(self.spans.len(), |index| {
             (self.spans[index].span_id, self.spans[index].parent_id)
@@ -277,10 +246,6 @@ impl Work {
         self.mark_top_level(context.tracer.computed_top_level);
     }
 
-    #[expect(
-        clippy::cast_sign_loss,
-        reason = "the agent takes a negative start as a huge unsigned one"
-    )]
     fn take_span(
         &mut self,
         index: usize,
@@ -294,10 +259,10 @@ impl Work {
             service: table.service(span.service, source, context.tracer.lang),
             name: table.name(span.name, source),
             kind: table.cut(span.kind, source, normalise::TYPE_BYTES_MAX),
-            span_kind: if context.body.form == Form::V05 {
-                SpanKind::Unspecified
-            } else {
-                SpanKind::Internal
+            span_kind: match context.body.form {
+                Form::V05 => SpanKind::Unspecified,
+                Form::V10 => SpanKind::of_number(span.span_kind),
+                _ => SpanKind::Internal,
             },
             span_id: span.span_id,
             parent_id: if span.parent_id == span.span_id { 0 } else { span.parent_id },
@@ -306,9 +271,10 @@ impl Work {
             events: span.events,
             ..Ready::default()
         };
-        (ready.start, ready.duration) = times(span.start as u64, span.duration, context.now_ns);
-        if !context.body.form.is_json() || self.spans.is_empty() {
-            self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        (ready.start, ready.duration) = times(span.start, span.duration, context.now_ns);
+        self.facts.trace_id = self.facts.trace_id >> 64 << 64 | u128::from(span.trace_id);
+        if context.body.form == Form::V10 {
+            take_fields(span, &mut ready, table, source);
         }
         let (attributes, peers, primaries) =
             (self.attributes.len(), self.peers.len(), self.primaries.len());
@@ -316,8 +282,7 @@ impl Work {
         let rules_apply = !redactor.rules.is_empty();
         let of_body = &context.body.attributes[span.attributes.range()];
         for (position, attribute) in of_body.iter().enumerate() {
-            if attribute.key.len() > normalise::META_KEY_BYTES_MAX
-                && is_replaced(attribute, &of_body[position + 1..], source)
+            if attribute.class.is_long() && is_replaced(attribute, &of_body[position + 1..], source)
             {
                 continue;
             }
@@ -327,6 +292,7 @@ impl Work {
                 self.take_attribute(position, attribute, &mut ready, table, context);
             }
         }
+        self.tag_by_fields(&ready, table, &context.rules.field_tags);
         ready.peers = Slice::new(peers, self.peers.len());
         ready.primaries = Slice::new(primaries, self.primaries.len());
         if context.rules.component_to_name && ready.component != 0 {
@@ -354,65 +320,105 @@ impl Work {
         let source = context.source;
         let value = match attribute.value {
             Value::Text(text) => {
-                let (key, value) = table.text_attribute(position, attribute.key, text, source);
+                // A long key is cut here, but not where the same string is a value, or the key of a number.
+                let quick = if attribute.class.is_long() {
+                    None
+                } else {
+                    table.quick_pair(position, attribute.key, text, source)
+                };
+                let (key, value) =
+                    quick.unwrap_or_else(|| table.slow_pair(position, attribute, text, source));
                 (key, ReadyValue::Text(value))
             }
             Value::Number(number) => {
-                (table.key(position, attribute.key, source, false), ReadyValue::Number(number))
+                (table.key(position, attribute.key, source), ReadyValue::Number(number))
             }
-            Value::Bytes(text) => {
-                (table.key(position, attribute.key, source, false), ReadyValue::Bytes(text))
+            Value::Int(number) => {
+                (table.key(position, attribute.key, source), ReadyValue::Int(number))
             }
+            other => (table.key(position, attribute.key, source), ReadyValue::Other(other)),
         };
+        self.attributes.push(value);
         if attribute.class.is_none() {
-            self.attributes.push(value);
-        } else if let Some(value) = self.note(attribute.class, value, ready, table, context)
-            && !(context.body.form.is_json() && attribute.class.meaning.has_field())
-        {
-            self.attributes.push(value);
+            return;
+        }
+        let is_kept = self.note_last(attribute.class, ready, table, context);
+        if !is_kept || context.body.form.is_rebuilt() && attribute.class.meaning.has_field() {
+            self.attributes.pop();
         }
     }
 
-    /// Looks at an attribute that some rule looks for; gives it back as it is to be sent, or nothing where it is dropped.
-    fn note(
+    /// Looks at the attribute taken last, which some rule looks for, and changes it where the rule says so: whether it is sent.
+    fn note_last(
         &mut self,
         class: Class,
-        (key, mut value): (Ref, ReadyValue),
         ready: &mut Ready,
         table: &mut Table,
         context: &Context<'_>,
-    ) -> Option<(Ref, ReadyValue)> {
+    ) -> bool {
+        let Some(&(key, mut value)) = self.attributes.last() else { return false };
         ready.notes.marks.see(class.meaning);
         self.facts.marks.see(class.meaning);
         match value {
             ReadyValue::Text(text) => {
-                let changed = self.note_text(class.meaning, text, ready, table, context)?;
-                value = ReadyValue::Text(changed);
+                let Some(changed) = self.note_text(class.meaning, text, ready, table, context)
+                else {
+                    return false;
+                };
+                if changed != text {
+                    value = ReadyValue::Text(changed);
+                    if let Some(last) = self.attributes.last_mut() {
+                        last.1 = value;
+                    }
+                }
                 if class.meaning == Meaning::BaseService {
                     ready.notes.base_service = (key, changed);
                 }
             }
-            ReadyValue::Number(number) => self.note_number(class.meaning, number, ready, table),
-            #[expect(clippy::cast_precision_loss, reason = "rules look at doubles")]
-            ReadyValue::Int(int) => self.note_number(class.meaning, int as f64, ready, table),
-            ReadyValue::Bytes(_) => {}
+            other => {
+                if class.meaning == Meaning::HttpStatus && !is_http_status(other, context) {
+                    return false;
+                }
+                self.note_number(class.meaning, other, ready, table);
+            }
         }
-        self.list(class, (key, value), ready);
-        Some((key, value))
+        if class.is_listed() {
+            self.list(class, (key, value), ready, table, context);
+        }
+        true
     }
 
-    /// Puts an attribute on the lists that its key is on.
-    fn list(&mut self, class: Class, (key, value): (Ref, ReadyValue), ready: &mut Ready) {
-        if let ReadyValue::Text(text) = value {
-            if class.is_peer() {
-                self.peers.push((key, text));
-            }
-            if class.is_primary() {
-                self.primaries.push((key, text));
-            }
-        }
+    /// Puts an attribute on the lists that its key is on. Those that stand for a field of the span are there already.
+    fn list(
+        &mut self,
+        class: Class,
+        (key, value): (Ref, ReadyValue),
+        ready: &mut Ready,
+        table: &mut Table,
+        context: &Context<'_>,
+    ) {
         if class.span_tag > 0 {
             ready.span_tags |= 1 << (class.span_tag - 1);
+        }
+        let is_source = class.meaning == Meaning::ServiceSource;
+        if !(class.is_peer() || class.is_primary() || is_source) || class.meaning.has_field() {
+            return;
+        }
+        let text = match value {
+            ReadyValue::Text(text) => text,
+            other => {
+                let text = value_text(other.in_body(), context.body, context.source);
+                table.strings.intern(text.as_bytes())
+            }
+        };
+        if class.is_peer() {
+            self.peers.push((key, text));
+        }
+        if class.is_primary() {
+            self.primaries.push((key, text));
+        }
+        if is_source {
+            ready.notes.service_source = text;
         }
     }
 
@@ -424,7 +430,7 @@ impl Work {
         table: &mut Table,
         context: &Context<'_>,
     ) -> Option<Ref> {
-        let is_json = context.body.form.is_json();
+        let is_rebuilt = context.body.form.is_rebuilt();
         match meaning {
             Meaning::Env => ready.env = table.derive(Derived::Env, text),
             Meaning::Version => ready.version = text,
@@ -432,24 +438,26 @@ impl Work {
             Meaning::SpanKind => {
                 ready.span_kind = SpanKind::parse(table.strings.bytes(text));
             }
-            Meaning::Origin if !is_json || self.facts.origin == 0 => self.facts.origin = text,
+            Meaning::Origin if !is_rebuilt || self.facts.origin == 0 => self.facts.origin = text,
             Meaning::TraceIdHigh => {
-                if let Some(high) = unsigned(table.strings.get(text), 16) {
+                if let Some(high) = hex(table.strings.get(text)) {
                     self.facts.trace_id =
                         u128::from(high) << 64 | self.facts.trace_id & u128::from(u64::MAX);
                 }
             }
-            Meaning::DecisionMaker if !is_json || self.facts.sampling_mechanism.is_none() => {
-                let mechanism = table.strings.get(text);
-                let mechanism = mechanism.strip_prefix('-').unwrap_or(mechanism);
-                // What is no number leaves what was said before.
-                let mechanism = unsigned(mechanism, 10).and_then(|number| number.try_into().ok());
-                self.facts.sampling_mechanism = mechanism.or(self.facts.sampling_mechanism);
+            Meaning::DecisionMaker if !is_rebuilt => {
+                let named = mechanism(table.strings.get(text), None);
+                self.facts.sampling_mechanism = named.or(self.facts.sampling_mechanism);
+            }
+            Meaning::DecisionMaker if self.facts.sampling_mechanism.is_none() => {
+                let named = mechanism(table.strings.get(text), Some(u32::MAX));
+                self.facts.sampling_mechanism = named.filter(|mechanism| *mechanism != 0);
             }
             Meaning::HttpStatus => {
-                ready.notes.status_code = table.derive(Derived::StatusCode, text);
-                if ready.notes.status_code == 0 {
-                    return None;
+                // One that is not valid is dropped, and then the other key is all that counts.
+                match table.derive(Derived::StatusCode, text) {
+                    0 => return None,
+                    code => ready.notes.status_code = code,
                 }
             }
             Meaning::HttpResponseStatus if ready.notes.status_code == 0 => {
@@ -463,12 +471,11 @@ impl Work {
             Meaning::PeerService | Meaning::BaseService => {
                 return Some(table.derive(Derived::PeerService, text));
             }
-            Meaning::ServiceSource => ready.notes.service_source = text,
             Meaning::ErrorMessage => ready.notes.error_message = text,
             Meaning::ErrorType => ready.notes.error_type = text,
             _ if meaning.is_number() => {
                 if let Ok(number) = table.strings.get(text).parse() {
-                    self.note_number(meaning, number, ready, table);
+                    self.note_number(meaning, ReadyValue::Number(number), ready, table);
                 }
             }
             _ => {}
@@ -476,14 +483,37 @@ impl Work {
         Some(text)
     }
 
+    /// Looks at a value that is no string.
     #[expect(clippy::float_cmp, reason = "flags are written as exactly 1")]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "as casts saturate, like the agent's"
-    )]
-    fn note_number(&mut self, meaning: Meaning, number: f64, ready: &mut Ready, table: &mut Table) {
+    #[expect(clippy::cast_possible_truncation, reason = "as casts saturate, like the agent's")]
+    fn note_number(
+        &mut self,
+        meaning: Meaning,
+        value: ReadyValue,
+        ready: &mut Ready,
+        table: &mut Table,
+    ) {
         let notes = &mut ready.notes;
+        let whole = value.whole();
+        match meaning {
+            Meaning::HttpStatus => notes.status_code = status_code(whole),
+            Meaning::HttpResponseStatus if notes.status_code == 0 => {
+                notes.status_code = status_code(whole);
+            }
+            Meaning::GrpcStatus
+            | Meaning::GrpcCode
+            | Meaning::RpcGrpcStatusCode
+            | Meaning::GrpcStatusCode
+            | Meaning::RpcResponseStatusCode => {
+                if let Some(whole) = whole {
+                    let text = table.strings.intern(whole.to_string().as_bytes());
+                    note_grpc(ready, meaning, text);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let Some(number) = value.number() else { return };
         match meaning {
             Meaning::Priority if !self.has_priority_owner || ready.parent_id == 0 => {
                 self.facts.priority = number as i32;
@@ -498,26 +528,14 @@ impl Work {
             Meaning::AgentSampleRate | Meaning::RuleSampleRate | Meaning::PrioritySampleRate => {
                 notes.has_rate = true
             }
-            Meaning::HttpStatus => notes.status_code = number as u32,
-            Meaning::HttpResponseStatus if notes.status_code == 0 => {
-                notes.status_code = number as u32
-            }
-            Meaning::GrpcStatus
-            | Meaning::GrpcCode
-            | Meaning::RpcGrpcStatusCode
-            | Meaning::GrpcStatusCode
-            | Meaning::RpcResponseStatusCode => {
-                let text = table.strings.intern((number as i64).to_string().as_bytes());
-                note_grpc(ready, meaning, text);
-            }
             _ => {}
         }
     }
 }
 
-/// Whether a span is one with an error. In JSON the agent takes only positive numbers for one.
+/// Whether a span is one with an error. Where the agent goes through its older structures only positive numbers are one.
 fn is_error(error: i32, form: Form) -> bool {
-    if form.is_json() { error > 0 } else { error != 0 }
+    if form.is_rebuilt() { error > 0 } else { error != 0 }
 }
 
 /// Whether the agent drops the chunk whole: it has no span, or one whose id is 0.
@@ -532,11 +550,6 @@ fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> boo
     later.iter().any(|other| other.key.of(source) == key)
 }
 
-/// A number without a sign.
-fn unsigned(text: &str, radix: u32) -> Option<u64> {
-    u64::from_str_radix(text, radix).ok().filter(|_| !text.starts_with('+'))
-}
-
 /// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].
 fn note_grpc(ready: &mut Ready, key: Meaning, text: Ref) {
     let weight = u8::MAX - key as u8;
@@ -546,10 +559,11 @@ fn note_grpc(ready: &mut Ready, key: Meaning, text: Ref) {
     }
 }
 
-/// Start and duration as they are sent: no negative duration, no end beyond 64 bits, no start before 2000.
-fn times(start: u64, duration: i64, now_ns: u64) -> (u64, u64) {
-    let mut duration = u64::try_from(duration).unwrap_or(0);
-    if start.wrapping_add(duration) > i64::MAX.cast_unsigned() {
+/// Start and duration as they are sent: no end beyond 63 bits, which no negative duration has, and no start before 2000. The agent counts in
+/// unsigned numbers that wrap, so a negative start is a late one.
+fn times(start: i64, duration: i64, now_ns: u64) -> (u64, u64) {
+    let (start, mut duration) = (start.cast_unsigned(), duration.cast_unsigned());
+    if duration > i64::MAX.cast_unsigned().wrapping_sub(start) {
         duration = 0;
     }
     let start =

@@ -3,7 +3,8 @@
 //! 3.4, 3.7).
 
 use super::redacted::database;
-use super::{Context, Ready, ReadyValue, SpanKind, Work, unsigned};
+use super::{Context, PRIORITY_NONE, Ready, ReadyValue, SpanKind, Work};
+use crate::trace::chunk_values::hex;
 use crate::trace::keys::{Class, Meaning};
 use crate::trace::model::{Attribute, Body, Chunk, Slice, Span, Text, Value};
 use crate::trace::normalise;
@@ -11,6 +12,9 @@ use crate::trace::redact::older::Number;
 use crate::trace::redact::{Redactor, SpanType};
 use crate::trace::strings::{Ref, Strings};
 use crate::trace::table::{Derived, Table, as_text};
+
+/// The chunk's tag for how the sampling decision was made.
+const DECISION_MAKER: &[u8] = b"_dd.p.dm";
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: i64 = 946_684_800_000_000_000;
@@ -112,7 +116,7 @@ impl Work {
         let Attribute { key, class, value } = *attribute;
         match value {
             Value::Text(text) => {
-                let (key, text) = table.text_attribute(position, key, text, source);
+                let (key, text) = pair(position, attribute, text, table, source);
                 if class.is_none() {
                     self.attributes.push((key, ReadyValue::Text(text)));
                 } else if let Some(text) = normal(class.meaning, text, table) {
@@ -123,9 +127,9 @@ impl Work {
                 let key = number_key(position, key, table, source);
                 self.push_number(class, key, number, draft, table);
             }
-            Value::Bytes(text) => {
-                let key = table.key(position, key, source, false);
-                self.attributes.push((key, ReadyValue::Bytes(text)));
+            other => {
+                let key = table.key(position, key, source);
+                self.attributes.push((key, ReadyValue::Other(other)));
             }
         }
     }
@@ -148,7 +152,11 @@ impl Work {
             Value::Text(text) => {
                 let raw = table.intern(text, source);
                 let Some(text) = normal(class.meaning, raw, table) else { return };
-                let key = table.key(position, key, source, true);
+                let key = if class.is_long() {
+                    table.long_key(key, source)
+                } else {
+                    table.key(position, key, source)
+                };
                 let name = table.strings.get(key).to_owned();
                 let text = table.strings.get(text).to_owned();
                 let database = database(redactor, draft.kind, span, context);
@@ -171,9 +179,9 @@ impl Work {
                     }
                 }
             }
-            Value::Bytes(text) => {
-                let key = table.key(position, key, source, false);
-                self.attributes.push((key, ReadyValue::Bytes(text)));
+            other => {
+                let key = table.key(position, key, source);
+                self.attributes.push((key, ReadyValue::Other(other)));
             }
         }
     }
@@ -191,7 +199,15 @@ impl Work {
         if class.is_none() {
             return;
         }
-        self.list(class, (key, ReadyValue::Text(text)), &mut draft.ready);
+        if class.span_tag > 0 {
+            draft.ready.span_tags |= 1 << (class.span_tag - 1);
+        }
+        if class.is_peer() {
+            self.peers.push((key, text));
+        }
+        if class.is_primary() {
+            self.primaries.push((key, text));
+        }
         self.facts.marks.see(class.meaning);
         let notes = &mut draft.ready.notes;
         notes.marks.see(class.meaning);
@@ -202,7 +218,7 @@ impl Work {
                 draft.ready.span_kind = kind(value);
             }
             Meaning::TraceIdHigh => {
-                if let Some(high) = unsigned(value, 16) {
+                if let Some(high) = hex(value) {
                     self.facts.trace_id = u128::from(high) << 64;
                 }
             }
@@ -256,7 +272,9 @@ impl Work {
             }
             // Of the chunk, and the root's counts first.
             Meaning::Priority => {}
-            meaning => self.note_number(meaning, number, &mut draft.ready, table),
+            meaning => {
+                self.note_number(meaning, ReadyValue::Number(number), &mut draft.ready, table);
+            }
         }
     }
 
@@ -272,8 +290,8 @@ impl Work {
         text("rpc.system.name").or_else(|| text("rpc.system")) == Some("grpc")
     }
 
-    /// What the chunk's spans say of the chunk, as they came: priority and origin by the root, the decision maker by the first span that names
-    /// one.
+    /// What is said of the chunk, as it came: by the body itself, else by its spans: priority and origin by the root, the decision maker by the
+    /// first span that names one.
     #[expect(clippy::cast_possible_truncation, reason = "as casts saturate, like the agent's")]
     pub(super) fn take_older_facts(
         &mut self,
@@ -284,13 +302,24 @@ impl Work {
         let Context { body, source, .. } = *context;
         let Some(spans) = body.spans.get(chunk.spans.range()) else { return };
         let Some(root) = spans.get(self.root) else { return };
+        self.chunk_attributes = chunk.attributes;
         let priority = |span: &Span| number_of(span, body, Meaning::Priority);
-        if let Some(priority) = priority(root).or_else(|| spans.iter().find_map(priority)) {
+        if let Some(priority) = chunk.priority.filter(|priority| *priority != PRIORITY_NONE) {
+            self.facts.priority = priority;
+        } else if let Some(priority) = priority(root).or_else(|| spans.iter().find_map(priority)) {
             self.facts.priority = priority as i32;
         }
-        let origin = text_of(root, body, Meaning::Origin);
+        let origin = Some(chunk.origin).filter(|origin| !origin.is_empty());
+        let origin = origin.or_else(|| text_of(root, body, Meaning::Origin));
         self.facts.origin = origin.map_or(0, |text| table.intern(text, source));
-        let maker = spans.iter().find_map(|span| text_of(span, body, Meaning::DecisionMaker));
+        let of_tags = body.entries[chunk.attributes.range()].iter().rev();
+        let of_tags = of_tags.filter(|(key, _)| key.of(source) == DECISION_MAKER);
+        let of_tags = of_tags.into_iter().find_map(|(_, value)| match value {
+            Value::Text(text) => Some(*text),
+            _ => None,
+        });
+        let of_spans = || spans.iter().find_map(|span| text_of(span, body, Meaning::DecisionMaker));
+        let maker = of_tags.or_else(of_spans);
         self.facts.decision_maker = maker.map(|text| table.intern(text, source));
         self.facts.trace_id |= u128::from(root.trace_id);
     }
@@ -360,10 +389,27 @@ fn name(span: &Span, table: &mut Table, context: &Context<'_>) -> Ref {
     table.name(component.flatten().unwrap_or(span.name), context.source)
 }
 
+/// The numbers of a text's key and value, cut where they are too long.
+#[inline(always)]
+fn pair(
+    position: usize,
+    attribute: &Attribute,
+    text: Text,
+    table: &mut Table,
+    source: &[u8],
+) -> (Ref, Ref) {
+    let quick = if attribute.class.is_long() {
+        None
+    } else {
+        table.quick_pair(position, attribute.key, text, source)
+    };
+    quick.unwrap_or_else(|| table.slow_pair(position, attribute, text, source))
+}
+
 /// The number of a number's key, cut where it is too long, whatever it is.
 fn number_key(position: usize, key: Text, table: &mut Table, source: &[u8]) -> Ref {
     if key.len() <= normalise::META_KEY_BYTES_MAX {
-        return table.key(position, key, source, false);
+        return table.key(position, key, source);
     }
     let key = as_text(key.of(source));
     table.strings.intern(normalise::metric_key(&key).as_bytes())

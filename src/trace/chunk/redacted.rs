@@ -6,9 +6,10 @@ use super::{Context, Ready, ReadyValue, SpanKind, Work};
 use crate::trace::keys::Meaning;
 use crate::trace::model::{Attribute, Span, Value};
 use crate::trace::normalise;
-use crate::trace::redact::{Redactor, Scalar, SpanType, Verdict};
+use crate::trace::redact::{Redactor, Scalar, SpanType};
 use crate::trace::strings::Ref;
 use crate::trace::table::{Table, as_text};
+use crate::trace::value_text::value_text;
 
 /// The tag that names the database, which some modes of SQL read.
 const DATABASE: &[u8] = b"db.type";
@@ -32,24 +33,32 @@ impl Work {
         let source = context.source;
         let attribute = &context.body.attributes[span.attributes.range()][position];
         let class = attribute.class;
-        let is_text = matches!(attribute.value, Value::Text(_));
-        let key = table.key(position, attribute.key, source, is_text);
-        let name = table.strings.get(key).to_owned();
+        let is_cut = class.is_long() && matches!(attribute.value, Value::Text(_));
+        let key = if is_cut {
+            table.long_key(attribute.key, source)
+        } else {
+            table.key(position, attribute.key, source)
+        };
+        let name = table.strings.get(key);
         let kind = SpanType::of(span.kind.of(source));
         let database = database(redactor, kind, span, context);
         let changed = match attribute.value {
             Value::Text(text) => {
-                let Some(text) = normal(class.meaning, as_text(text.of(source))) else { return };
-                let changed = redactor.text(kind, class, &name, &text, &database);
+                let text = as_text(text.of(source));
+                let Some(text) = normal(class.meaning, &text) else { return };
+                let changed = redactor.text(kind, class, name, &text, &database);
                 changed.map(|scalar| ready_value(table, &scalar))
             }
             Value::Number(number) => redactor
-                .number(kind, class, &name, number, &database)
+                .number(kind, class, name, number, &database)
                 .map(|scalar| ready_value(table, &scalar)),
-            Value::Bytes(text) => {
-                let text_of = as_text(text.of(source));
-                match redactor.text(kind, class, &name, &text_of, &database) {
-                    Some(Scalar::Text(same)) if same == text_of => Some(ReadyValue::Bytes(text)),
+            other => {
+                let text = value_text(other, context.body, source);
+                match redactor.bytes(kind, class, name, &text, &database) {
+                    Some(Scalar::Text(same)) if same == text => Some(match other {
+                        Value::Int(int) => ReadyValue::Int(int),
+                        other => ReadyValue::Other(other),
+                    }),
                     changed => changed.map(|scalar| ready_value(table, &scalar)),
                 }
             }
@@ -64,12 +73,15 @@ impl Work {
         }
         let Some(value) = changed else { return };
         if is_field {
-            if !context.body.form.is_json() {
-                self.list(class, (key, value), ready);
+            if !context.body.form.is_rebuilt() {
+                self.list(class, (key, value), ready, table, context);
                 self.attributes.push((key, value));
             }
-        } else if let Some(value) = self.note(class, (key, value), ready, table, context) {
-            self.attributes.push(value);
+            return;
+        }
+        self.attributes.push((key, value));
+        if !self.note_last(class, ready, table, context) {
+            self.attributes.pop();
         }
     }
 
@@ -98,16 +110,8 @@ impl Work {
             as_text(span.resource.of(source))
         };
         let database = database(redactor, kind, span, context);
-        if rules_apply {
-            let whole = redactor.whole_resource(kind, &resource, &database, bytes_max);
-            return table.strings.intern(whole.as_bytes());
-        }
-        // The usual case copies nothing.
-        let hidden = match redactor.resource(kind, &resource, &database) {
-            Verdict::Text(text) => text,
-            Verdict::Keep | Verdict::Drop => &resource,
-        };
-        table.strings.intern(normalise::truncate(hidden, bytes_max).as_bytes())
+        let resource = redactor.whole_resource(kind, &resource, &database, bytes_max);
+        table.strings.intern(resource.as_bytes())
     }
 
     /// Adds `sql.tables` where the user wants the tables of queries named and the resource just hidden names some.
@@ -134,7 +138,7 @@ impl Work {
             let found = attributes.iter().rfind(|attribute| attribute.class.meaning == meaning)?;
             match found.value {
                 Value::Text(text) => Some(as_text(text.of(context.source))),
-                Value::Number(_) | Value::Bytes(_) => None,
+                _ => None,
             }
         };
         for (key, meaning) in [
@@ -163,13 +167,11 @@ impl Work {
 }
 
 /// A text in its normal form, where rules want one; nothing where the attribute is dropped for having none.
-fn normal(meaning: Meaning, text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+fn normal(meaning: Meaning, text: &str) -> Option<Cow<'_, str>> {
     match meaning {
-        Meaning::PeerService | Meaning::BaseService => {
-            Some(Cow::Owned(normalise::peer_service(&text).into_owned()))
-        }
-        Meaning::HttpStatus if !normalise::is_valid_status_code(&text) => None,
-        _ => Some(text),
+        Meaning::PeerService | Meaning::BaseService => Some(normalise::peer_service(text)),
+        Meaning::HttpStatus if !normalise::is_valid_status_code(text) => None,
+        _ => Some(Cow::Borrowed(text)),
     }
 }
 
@@ -182,23 +184,23 @@ fn ready_value(table: &mut Table, scalar: &Scalar<'_>) -> ReadyValue {
 }
 
 /// The value of `db.type`, where it matters.
-pub(super) fn database(
+pub(super) fn database<'a>(
     redactor: &Redactor,
     kind: SpanType,
     span: &Span,
-    context: &Context<'_>,
-) -> String {
+    context: &Context<'a>,
+) -> Cow<'a, str> {
     if kind != SpanType::Sql || !redactor.reads_dialects() {
-        return String::new();
+        return Cow::Borrowed("");
     }
     // In the older form numbers and bytes are other maps.
     let is_it = |attribute: &&Attribute| {
         attribute.key.of(context.source) == DATABASE
-            && (!context.rules.older || matches!(attribute.value, Value::Text(_)))
+            && (!context.is_older() || matches!(attribute.value, Value::Text(_)))
     };
     let found = context.body.attributes[span.attributes.range()].iter().rfind(is_it);
     match found.map(|attribute| attribute.value) {
-        Some(Value::Text(text)) => as_text(text.of(context.source)).into_owned(),
-        _ => String::new(),
+        Some(Value::Text(text)) => as_text(text.of(context.source)),
+        _ => Cow::Borrowed(""),
     }
 }

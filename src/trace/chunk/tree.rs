@@ -38,7 +38,8 @@ impl Work {
             }
             let span = &mut self.spans[index];
             span.add_top_level = last.1 != Some(span.service);
-            span.notes.is_top_level |= span.add_top_level;
+            // What the tracer says counts too, though it is not written as the agent's own.
+            span.notes.is_top_level |= span.add_top_level || span.notes.is_client_top_level;
         }
     }
 }

@@ -34,6 +34,13 @@ pub enum Error {
         /// Where it is.
         at: usize,
     },
+    /// More of something than one body may have: [`crate::limits::BODY_ITEMS_MAX`], [`crate::limits::BODY_SPANS_MAX`].
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
     /// Values nested deeper than [`crate::limits::DECODE_DEPTH_MAX`].
     TooDeep {
         /// Where the limit was met.
@@ -46,17 +53,36 @@ pub enum Error {
         /// Where it is.
         at: usize,
     },
-    /// A v0.5 string index beyond the table.
+    /// The number of a string beyond the table.
     Index {
         /// The index.
         index: u64,
         /// How many strings the table has.
         strings: usize,
     },
+    /// A list of groups, such as of keys, types and values, whose last group is not complete.
+    Incomplete {
+        /// How many elements the list has.
+        items: usize,
+        /// How many make up a group.
+        each: usize,
+        /// Where it is.
+        at: usize,
+    },
+    /// A v1.0 value of a type that does not exist.
+    ValueType {
+        /// The type's number.
+        kind: u32,
+        /// Where it is.
+        at: usize,
+    },
+    /// A v1.0 list of strings that does not come first.
+    StringsNotFirst {
+        /// Where it is.
+        at: usize,
+    },
     /// The path takes no msgpack.
     UnsupportedMedia,
-    /// A form that is not understood here.
-    UnsupportedForm,
 }
 
 impl Error {
@@ -64,7 +90,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::UnsupportedMedia => 415,
-            Self::UnsupportedForm => 404,
+            Self::TooLarge { .. } => 413,
             _ => 400,
         }
     }
@@ -83,6 +109,9 @@ impl fmt::Display for Error {
             Self::TooLong { items, at } => {
                 write!(f, "byte {at}: too long payload: {items} elements claimed")
             }
+            Self::TooLarge { what, max } => {
+                write!(f, "the body has more than {max} {what}: send smaller bodies")
+            }
             Self::TooDeep { at } => write!(f, "byte {at}: values are nested too deep"),
             Self::SpanElements { items, at } => {
                 write!(
@@ -93,8 +122,16 @@ impl fmt::Display for Error {
             Self::Index { index, strings } => {
                 write!(f, "dictionary index {index} out of range: the table has {strings} strings")
             }
+            Self::Incomplete { items, each, at } => {
+                write!(f, "byte {at}: {items} elements are not a multiple of {each}")
+            }
+            Self::ValueType { kind, at } => {
+                write!(f, "byte {at}: there is no type of values with the number {kind}")
+            }
+            Self::StringsNotFirst { at } => {
+                write!(f, "byte {at}: the list of strings has to come first")
+            }
             Self::UnsupportedMedia => write!(f, "unsupported media type: \"application/msgpack\""),
-            Self::UnsupportedForm => write!(f, "404 page not found"),
         }
     }
 }

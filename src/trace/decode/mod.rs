@@ -6,11 +6,17 @@
 mod error;
 mod json;
 mod msgpack;
+mod numbered;
+pub mod otlp;
+mod strict;
 mod v04;
 mod v05;
+mod v07;
+mod v10;
 
 pub use self::error::Error;
 
+use crate::limits::BODY_SPANS_MAX;
 use crate::trace::keys::Keys;
 use crate::trace::model::Body;
 
@@ -30,7 +36,9 @@ pub enum ApiVersion {
     V04,
     /// `/v0.5/traces`: a string table first, msgpack only.
     V05,
-    /// `/v1.0/traces`. Only the v0.4 arrays that one tracer sends there are understood.
+    /// `/v0.7/traces`: a payload with its own values around the chunks, msgpack only.
+    V07,
+    /// `/v1.0/traces`: a payload whose strings are written where they come first, msgpack only. One tracer sends v0.4 arrays there.
     V10,
 }
 
@@ -46,21 +54,29 @@ pub enum Form {
     V04,
     /// msgpack with a string table.
     V05,
+    /// OTLP, through v0.4.
+    Otlp,
+    /// msgpack with values of the payload and of chunks around v0.4 spans.
+    V07,
+    /// msgpack with a string table that grows while it is read, and with numbers for names of fields.
+    V10,
 }
 
 impl Form {
-    /// Whether it was JSON.
-    pub fn is_json(self) -> bool {
-        matches!(self, Self::V01Json | Self::V04Json)
+    /// Whether the agent first reads it into its older structures and then converts those: it is JSON or v0.7. Some rules differ then.
+    pub fn is_rebuilt(self) -> bool {
+        matches!(self, Self::V01Json | Self::V04Json | Self::V07)
     }
 
-    /// The marker that the agent puts on each span (of v0.5, on the body's first span alone).
-    pub fn marker(self) -> &'static str {
+    /// The marker that the agent puts on each span that it converts (of v0.5, on the body's first span alone; of OTLP, on none).
+    pub fn marker(self) -> Option<&'static str> {
         match self {
-            Self::V01Json => "v01-json",
-            Self::V04Json => "v04-json",
-            Self::V04 => "v04",
-            Self::V05 => "v05",
+            Self::V01Json => Some("v01-json"),
+            Self::V04Json => Some("v04-json"),
+            Self::V04 => Some("v04"),
+            Self::V05 => Some("v05"),
+            Self::V07 => Some("v07-pb"),
+            Self::V10 | Self::Otlp => None,
         }
     }
 }
@@ -93,8 +109,9 @@ pub fn decode(
         (ApiVersion::V01, _) => json::decode(bytes, Form::V01Json, keys, body),
         (ApiVersion::V02, _) => json::decode(bytes, Form::V04Json, keys, body),
         (ApiVersion::V05, _) => v05::decode(bytes, keys, body),
-        (ApiVersion::V10, _) if !is_array(bytes) => Err(Box::new(Error::UnsupportedForm)),
-        (ApiVersion::V10, _) => v04_or_v05(bytes, keys, body),
+        (ApiVersion::V07, _) => v07::decode(bytes, keys, body),
+        (ApiVersion::V10, _) if is_array(bytes) => v04_or_v05(bytes, keys, body),
+        (ApiVersion::V10, _) => v10::decode(bytes, keys, body),
         (ApiVersion::V03 | ApiVersion::V04, Media::Msgpack) => v04_or_v05(bytes, keys, body),
         // A msgpack array can't be the start of a JSON text, so the header need not be right.
         (ApiVersion::V03 | ApiVersion::V04, _) if is_array(bytes) => v04_or_v05(bytes, keys, body),
@@ -105,6 +122,21 @@ pub fn decode(
             json::decode(bytes, Form::V04Json, keys, body).map_err(|_| Box::new(Error::Truncated))
         }
     }
+}
+
+/// Puts a span or a chunk at the end of its list unless there are too many: one that is a byte in the body takes a hundred here.
+#[inline(always)]
+fn push<T>(list: &mut Vec<T>, what: &'static str, item: T) -> Fallible<()> {
+    if list.len() >= BODY_SPANS_MAX {
+        return Err(too_large(what, BODY_SPANS_MAX));
+    }
+    list.push(item);
+    Ok(())
+}
+
+#[cold]
+fn too_large(what: &'static str, max: usize) -> Box<Error> {
+    Box::new(Error::TooLarge { what, max })
 }
 
 /// A v0.5 body in the place of a v0.4 one is told by its second element: there `[[strings…], [traces…]]` has a string first.
@@ -138,4 +170,46 @@ fn is_media_type(text: &str) -> bool {
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
     text.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub))
         || is_token(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::BODY_ITEMS_MAX;
+
+    /// An array of msgpack that says it has `items`.
+    fn array(items: usize) -> [u8; 5] {
+        let [a, b, c, d] = u32::try_from(items).unwrap().to_be_bytes();
+        [0xdd, a, b, c, d]
+    }
+
+    fn refusal(bytes: &[u8]) -> Error {
+        let mut body = Body::default();
+        *decode(ApiVersion::V04, None, bytes, &Keys::new([], [], []), &mut body).unwrap_err()
+    }
+
+    #[test]
+    fn a_small_body_of_very_many_spans_is_refused() {
+        let spans = [&[0x91][..], &array(BODY_SPANS_MAX + 1), &vec![0x80; BODY_SPANS_MAX + 1]];
+        let refusal = refusal(&spans.concat());
+        assert_eq!(refusal, Error::TooLarge { what: "spans", max: BODY_SPANS_MAX });
+        assert_eq!(refusal.status(), 413);
+    }
+
+    #[test]
+    fn a_small_body_of_very_many_chunks_is_refused() {
+        let chunks = [&array(BODY_SPANS_MAX + 1)[..], &vec![0x90; BODY_SPANS_MAX + 1]];
+        assert_eq!(
+            refusal(&chunks.concat()),
+            Error::TooLarge { what: "chunks", max: BODY_SPANS_MAX }
+        );
+    }
+
+    #[test]
+    fn a_small_body_of_very_many_items_is_refused() {
+        let items = [array(BODY_ITEMS_MAX), array(BODY_ITEMS_MAX)].concat();
+        let body = [items, vec![0x90; BODY_ITEMS_MAX]].concat();
+        let max = BODY_ITEMS_MAX;
+        assert_eq!(refusal(&body), Error::TooLarge { what: "items in arrays and maps", max });
+    }
 }

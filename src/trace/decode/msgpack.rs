@@ -1,14 +1,16 @@
 //! A cursor over msgpack that borrows everything and allocates nothing.
 
-use super::{Error, Fallible};
-use crate::limits::{DECODE_DEPTH_MAX, DECODE_ITEMS_MAX};
-use crate::trace::model::Text;
+use super::{Error, Fallible, too_large};
+use crate::limits::{BODY_ITEMS_MAX, DECODE_DEPTH_MAX, DECODE_ITEMS_MAX};
+use crate::trace::model::Piece;
 
 /// A position in a msgpack text. Bodies are at most 26 MB, so a place fits a `u32`.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Items that arrays and maps may still have, so that a small body can't become a huge one in memory.
+    items_left: usize,
 }
 
 /// Bytes that are compared at once.
@@ -37,7 +39,7 @@ fn halves(window: &[u8; WINDOW]) -> [u128; 2] {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, items_left: BODY_ITEMS_MAX }
     }
 
     pub(super) fn at(&self) -> usize {
@@ -48,8 +50,14 @@ impl<'a> Cursor<'a> {
         self.bytes.len() - self.at
     }
 
+    /// The whole text.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The first byte of the next value.
     #[inline(always)]
-    fn peek(&self) -> Fallible<u8> {
+    pub(super) fn peek(&self) -> Fallible<u8> {
         match self.bytes.get(self.at) {
             Some(marker) => Ok(*marker),
             None => Err(truncated()),
@@ -86,12 +94,12 @@ impl<'a> Cursor<'a> {
     }
 
     #[cold]
-    fn kind(&self, wanted: &'static str, marker: u8) -> Box<Error> {
+    pub(super) fn kind(&self, wanted: &'static str, marker: u8) -> Box<Error> {
         Box::new(Error::Kind { wanted, marker, at: self.at })
     }
 
     #[cold]
-    fn range(&self, wanted: &'static str) -> Box<Error> {
+    pub(super) fn range(&self, wanted: &'static str) -> Box<Error> {
         Box::new(Error::Range { wanted, at: self.at })
     }
 
@@ -141,18 +149,23 @@ impl<'a> Cursor<'a> {
         self.items(items, 2)
     }
 
-    /// Refuses a length that the bytes that are left can't hold, `bytes_each` being the least that an element takes.
+    /// Refuses a length that the bytes that are left can't hold, `bytes_each` being the least that an element takes, and one with which the
+    /// body would have too many items.
     #[inline]
-    fn items(&self, items: usize, bytes_each: usize) -> Fallible<usize> {
+    fn items(&mut self, items: usize, bytes_each: usize) -> Fallible<usize> {
         if items > DECODE_ITEMS_MAX || items.saturating_mul(bytes_each) > self.left() {
             return Err(self.too_many(items));
+        }
+        match self.items_left.checked_sub(items) {
+            Some(left) => self.items_left = left,
+            None => return Err(too_large("items in arrays and maps", BODY_ITEMS_MAX)),
         }
         Ok(items)
     }
 
     /// A string: str or bin; nil is the empty one.
     #[inline(always)]
-    pub(super) fn text(&mut self) -> Fallible<Text> {
+    pub(super) fn text(&mut self) -> Fallible<Piece> {
         let marker = self.peek()?;
         if marker & 0xe0 == 0xa0 {
             return self.take((self.at + 1, usize::from(marker & 0x1f)));
@@ -161,14 +174,14 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(never)]
-    fn long_text(&mut self, marker: u8) -> Fallible<Text> {
+    fn long_text(&mut self, marker: u8) -> Fallible<Piece> {
         let len = match marker {
             0xd9 | 0xc4 => self.u8()?,
             0xda | 0xc5 => self.u16()?,
             0xdb | 0xc6 => self.u32()?,
             0xc0 => {
                 self.at += 1;
-                return Ok(Text::EMPTY);
+                return Ok(Piece::EMPTY);
             }
             _ => return Err(self.kind("a string", marker)),
         };
@@ -176,7 +189,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes: bin, or str as some encoders write it.
-    pub(super) fn bin(&mut self) -> Fallible<Text> {
+    pub(super) fn bin(&mut self) -> Fallible<Piece> {
         match self.peek()? {
             marker @ 0xc0 => Err(self.kind("bytes", marker)),
             _ => self.text(),
@@ -184,12 +197,12 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(always)]
-    fn take(&mut self, (start, len): (usize, usize)) -> Fallible<Text> {
+    fn take(&mut self, (start, len): (usize, usize)) -> Fallible<Piece> {
         if len > self.bytes.len().saturating_sub(start) {
             return Err(truncated());
         }
         self.at = start + len;
-        Ok(Text::place(start, len))
+        Ok(Piece::new(start, len))
     }
 
     /// The next 32 bytes, where there are as many.
@@ -227,13 +240,13 @@ impl<'a> Cursor<'a> {
 
     /// The bytes of a text that this cursor gave out.
     #[inline]
-    pub(super) fn bytes_of(&self, text: Text) -> &'a [u8] {
+    pub(super) fn bytes_of(&self, text: Piece) -> &'a [u8] {
         text.of(self.bytes)
     }
 
     /// Any integer as 64 bits; a negative one in two's complement, nil as 0.
     #[inline]
-    fn integer(&mut self, wanted: &'static str) -> Fallible<Integer> {
+    pub(super) fn integer(&mut self, wanted: &'static str) -> Fallible<Integer> {
         let marker = self.peek()?;
         let value = match marker {
             0x00..=0x7f => {
@@ -263,13 +276,62 @@ impl<'a> Cursor<'a> {
 
     /// The 8 bytes of a value that is written with this marker, if that is what comes next: how tracers write nearly all ids, times and metrics.
     #[inline(always)]
-    fn word(&mut self, marker: u8) -> Option<u64> {
+    pub(super) fn word(&mut self, marker: u8) -> Option<u64> {
         let &[first, ref word @ ..] = self.bytes.get(self.at..)?.first_chunk::<9>()?;
         if first != marker {
             return None;
         }
         self.at += 9;
         Some(u64::from_be_bytes(*word))
+    }
+
+    /// A number that is one byte, if that is what comes next.
+    #[inline(always)]
+    pub(super) fn tiny(&mut self) -> Option<u8> {
+        let number = *self.bytes.get(self.at)?;
+        if number > 0x7f {
+            return None;
+        }
+        self.at += 1;
+        Some(number)
+    }
+
+    /// The next 8 bytes, the first of them lowest, where there are as many.
+    #[inline(always)]
+    fn ahead(&self) -> Option<u64> {
+        Some(u64::from_le_bytes(*self.bytes.get(self.at..)?.first_chunk()?))
+    }
+
+    /// The number of a string, if one of up to 16 bits is what comes next.
+    #[inline(always)]
+    pub(super) fn short_index(&mut self) -> Option<usize> {
+        let (index, len) = index_in(self.ahead()?)?;
+        self.at += len;
+        Some(index)
+    }
+
+    /// Two such numbers: how most attributes are written where strings have numbers.
+    #[inline(always)]
+    pub(super) fn two_indexes(&mut self) -> Option<(usize, usize)> {
+        let ahead = self.ahead()?;
+        let (first, first_len) = index_in(ahead)?;
+        let (second, second_len) = index_in(ahead >> (8 * first_len))?;
+        self.at += first_len + second_len;
+        Some((first, second))
+    }
+
+    /// The same with this byte between them.
+    #[inline(always)]
+    pub(super) fn two_indexes_around(&mut self, between: u8) -> Option<(usize, usize)> {
+        let ahead = self.ahead()?;
+        let (first, first_len) = index_in(ahead)?;
+        let ahead = ahead >> (8 * first_len);
+        if ahead & 0xff != u64::from(between) {
+            return None;
+        }
+        let (second, second_len) = index_in(ahead >> 8)?;
+        self.at += first_len + 1 + second_len;
+        Some((first, second))
     }
 
     /// A 64-bit id: any integer, negative ones in two's complement.
@@ -389,7 +451,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn float_if_next(&mut self) -> Fallible<Option<f64>> {
+    pub(super) fn float_if_next(&mut self) -> Fallible<Option<f64>> {
         Ok(match self.peek()? {
             0xcb => Some(f64::from_bits(self.u64()?)),
             0xca => Some(f64::from(f32::from_be_bytes(self.after_marker()?))),
@@ -413,8 +475,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// The index of a v0.5 string.
-    #[inline]
-    pub(super) fn index(&mut self, strings: usize) -> Fallible<usize> {
+    #[inline(never)]
+    pub(super) fn other_index(&mut self, strings: usize) -> Fallible<usize> {
         let index = match self.integer("a string index")? {
             Integer::Unsigned(n) => n,
             Integer::Signed(n) => u64::try_from(n).map_err(|_| self.range("a string index"))?,
@@ -473,7 +535,18 @@ fn truncated() -> Box<Error> {
     Box::new(Error::Truncated)
 }
 
-enum Integer {
+/// A number of up to 16 bits in the lowest bytes of a word, and how many bytes it has there.
+#[inline(always)]
+fn index_in(word: u64) -> Option<(usize, usize)> {
+    match word & 0xff {
+        tiny @ 0..=0x7f => Some((tiny as usize, 1)),
+        0xcd => Some((usize::from(((word >> 8) as u16).swap_bytes()), 3)),
+        0xcc => Some((usize::from((word >> 8) as u8), 2)),
+        _ => None,
+    }
+}
+
+pub(super) enum Integer {
     Unsigned(u64),
     Signed(i64),
 }

@@ -1,11 +1,9 @@
 //! v0.3 and v0.4: an array of chunks, each an array of spans, each a map with string keys.
 
 use super::msgpack::{Cursor, Seen};
-use super::{Fallible, Form};
+use super::{Fallible, Form, push};
 use crate::trace::keys::{Class, Keys};
-use crate::trace::model::{
-    Attribute, Body, Chunk, Event, EventValue, Link, Slice, Span, Text, Value,
-};
+use crate::trace::model::{Attribute, Body, Chunk, Event, Link, Piece, Slice, Span, Text, Value};
 
 /// The fields of a span, in the order in which most tracers write them.
 const FIELDS: [&[u8]; 15] = [
@@ -34,34 +32,44 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
 /// Decodes a whole body that is said to have had another form, of which it is the transcription.
 pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     body.clear(form);
-    let mut decoder =
-        Decoder { cursor: Cursor::new(bytes), keys, order: Vec::new(), guesses: Vec::new() };
+    let mut decoder = Decoder::new(bytes, keys);
     for _ in 0..decoder.cursor.array()? {
-        let first = body.spans.len();
-        for _ in 0..decoder.cursor.array()? {
-            if !decoder.cursor.nil()? {
-                let span = decoder.span(body)?;
-                body.spans.push(span);
-            }
-        }
-        body.chunks.push(Chunk { spans: Slice::new(first, body.spans.len()) });
+        let spans = decoder.spans(body)?;
+        push(&mut body.chunks, "chunks", Chunk { spans, ..Chunk::default() })?;
     }
     Ok(())
 }
 
-struct Decoder<'a> {
-    cursor: Cursor<'a>,
+/// Reads spans in the form of v0.4.
+pub(super) struct Decoder<'a> {
+    pub(super) cursor: Cursor<'a>,
     keys: &'a Keys,
     /// The field that stood at each position of an earlier span: tracers write all spans alike, so one comparison finds a field.
     order: Vec<(Seen, u8)>,
     /// The key that stood at each position among the attributes, for the same reason.
-    guesses: Vec<(Seen, Text, Class)>,
+    guesses: Vec<(Seen, Piece, Class)>,
 }
 
 /// Positions that are guessed: more than tracers write.
 const GUESSES_MAX: usize = 256;
 
-impl Decoder<'_> {
+impl<'a> Decoder<'a> {
+    pub(super) fn new(bytes: &'a [u8], keys: &'a Keys) -> Self {
+        Self { cursor: Cursor::new(bytes), keys, order: Vec::new(), guesses: Vec::new() }
+    }
+
+    /// An array of spans. A nil among them is none.
+    pub(super) fn spans(&mut self, body: &mut Body) -> Fallible<Slice> {
+        let first = body.spans.len();
+        for _ in 0..self.cursor.array()? {
+            if !self.cursor.nil()? {
+                let span = self.span(body)?;
+                push(&mut body.spans, "spans", span)?;
+            }
+        }
+        Ok(Slice::new(first, body.spans.len()))
+    }
+
     fn span(&mut self, body: &mut Body) -> Fallible<Span> {
         let mut span = Span::default();
         let first = body.attributes.len();
@@ -71,9 +79,9 @@ impl Decoder<'_> {
                 _ => self.field(position)?,
             };
             match field {
-                0 => span.service = self.cursor.text()?,
-                1 => span.name = self.cursor.text()?,
-                2 => span.resource = self.cursor.text()?,
+                0 => span.service = self.text()?,
+                1 => span.name = self.text()?,
+                2 => span.resource = self.text()?,
                 3 => span.trace_id = self.cursor.id()?,
                 4 => span.span_id = self.cursor.id()?,
                 5 => span.parent_id = self.cursor.id()?,
@@ -82,7 +90,7 @@ impl Decoder<'_> {
                 8 => span.error = self.cursor.flag()?,
                 9 => self.meta(body, first)?,
                 10 => self.metrics(body, first)?,
-                11 => span.kind = self.cursor.text()?,
+                11 => span.kind = self.text()?,
                 12 => span.links = self.links(body)?,
                 13 => span.events = self.events(body)?,
                 14 => self.meta_struct(body, first)?,
@@ -91,6 +99,11 @@ impl Decoder<'_> {
         }
         span.attributes = Slice::new(first, body.attributes.len());
         Ok(span)
+    }
+
+    #[inline(always)]
+    fn text(&mut self) -> Fallible<Text> {
+        Ok(self.cursor.text()?.into())
     }
 
     /// Reads a field's name and gives its number in [`FIELDS`], or [`u8::MAX`].
@@ -111,7 +124,7 @@ impl Decoder<'_> {
         }
         for _ in 0..self.cursor.map()? {
             let (key, class) = self.key(body.attributes.len() - first)?;
-            let value = Value::Text(self.cursor.text()?);
+            let value = Value::Text(self.text()?);
             body.attributes.push(Attribute { key, class, value });
         }
         Ok(())
@@ -132,7 +145,7 @@ impl Decoder<'_> {
     fn meta_struct(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
         for _ in 0..self.cursor.map()? {
             let (key, class) = self.key(body.attributes.len() - first)?;
-            let value = Value::Bytes(self.cursor.bin()?);
+            let value = Value::Bytes(self.cursor.bin()?.into());
             body.attributes.push(Attribute { key, class, value });
         }
         Ok(())
@@ -141,14 +154,15 @@ impl Decoder<'_> {
     /// Reads a key. The guess is that it is the one that stood at the same position of an earlier span.
     #[inline(always)]
     fn key(&mut self, position: usize) -> Fallible<(Text, Class)> {
-        match self.guesses.get(position) {
-            Some((seen, key, class)) if self.cursor.skip_if(seen) => Ok((*key, *class)),
-            _ => self.other_key(position),
-        }
+        let (key, class) = match self.guesses.get(position) {
+            Some((seen, key, class)) if self.cursor.skip_if(seen) => (*key, *class),
+            _ => self.other_key(position)?,
+        };
+        Ok((key.into(), class))
     }
 
     #[inline(never)]
-    fn other_key(&mut self, position: usize) -> Fallible<(Text, Class)> {
+    fn other_key(&mut self, position: usize) -> Fallible<(Piece, Class)> {
         let from = self.cursor.at();
         let key = self.cursor.text()?;
         let class = self.keys.class(self.cursor.bytes_of(key));
@@ -175,16 +189,16 @@ impl Decoder<'_> {
                 b"trace_id" => link.trace_id = self.cursor.id()?,
                 b"trace_id_high" => link.trace_id_high = self.cursor.id()?,
                 b"span_id" => link.span_id = self.cursor.id()?,
-                b"tracestate" => link.tracestate = self.cursor.text()?,
+                b"tracestate" => link.tracestate = self.text()?,
                 b"flags" => link.flags = self.cursor.flags()?,
                 b"attributes" => {
-                    let first = body.pairs.len();
+                    let first = body.entries.len();
                     let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
                     for _ in 0..entries {
-                        let pair = (self.cursor.text()?, self.cursor.text()?);
-                        body.pairs.push(pair);
+                        let entry = (self.text()?, Value::Text(self.text()?));
+                        body.entries.push(entry);
                     }
-                    link.attributes = Slice::new(first, body.pairs.len());
+                    link.attributes = Slice::new(first, body.entries.len());
                 }
                 _ => self.cursor.skip()?,
             }
@@ -209,16 +223,16 @@ impl Decoder<'_> {
             let name = self.cursor.text()?;
             match self.cursor.bytes_of(name) {
                 b"time_unix_nano" => event.time = self.cursor.event_time()?,
-                b"name" => event.name = self.cursor.text()?,
+                b"name" => event.name = self.text()?,
                 b"attributes" => {
-                    let first = body.event_attributes.len();
+                    let first = body.entries.len();
                     let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
                     for _ in 0..entries {
-                        let key = self.cursor.text()?;
+                        let key = self.text()?;
                         let value = self.event_value(body, true)?;
-                        body.event_attributes.push((key, value));
+                        body.entries.push((key, value));
                     }
-                    event.attributes = Slice::new(first, body.event_attributes.len());
+                    event.attributes = Slice::new(first, body.entries.len());
                 }
                 _ => self.cursor.skip()?,
             }
@@ -227,9 +241,9 @@ impl Decoder<'_> {
     }
 
     /// A typed value: a map that says its type and has the value under that type's name. Arrays hold no arrays.
-    fn event_value(&mut self, body: &mut Body, may_be_array: bool) -> Fallible<EventValue> {
+    fn event_value(&mut self, body: &mut Body, may_be_array: bool) -> Fallible<Value> {
         if self.cursor.nil()? {
-            return Ok(EventValue::None);
+            return Ok(Value::None);
         }
         let (mut kind, mut text, mut flag, mut int, mut double) = (0, Text::EMPTY, false, 0, 0.0);
         let mut array = Slice::default();
@@ -237,7 +251,7 @@ impl Decoder<'_> {
             let name = self.cursor.text()?;
             match self.cursor.bytes_of(name) {
                 b"type" => kind = self.cursor.i32()?,
-                b"string_value" => text = self.cursor.text()?,
+                b"string_value" => text = self.text()?,
                 b"bool_value" => flag = self.cursor.bool()?,
                 b"int_value" => int = self.cursor.i64()?,
                 b"double_value" => double = self.cursor.number()?,
@@ -246,17 +260,17 @@ impl Decoder<'_> {
             }
         }
         Ok(match kind {
-            0 => EventValue::Text(text),
-            1 => EventValue::Bool(flag),
-            2 => EventValue::Int(int),
-            3 => EventValue::Double(double),
-            4 if may_be_array => EventValue::Array(array),
-            other => EventValue::Other(other),
+            0 => Value::Text(text),
+            1 => Value::Bool(flag),
+            2 => Value::Int(int),
+            3 => Value::Number(double),
+            4 if may_be_array => Value::Array(array),
+            other => Value::Unknown(other),
         })
     }
 
     fn event_array(&mut self, body: &mut Body) -> Fallible<Slice> {
-        let first = body.array_values.len();
+        let first = body.values.len();
         if self.cursor.nil()? {
             return Ok(Slice::new(first, first));
         }
@@ -269,10 +283,10 @@ impl Decoder<'_> {
             let values = if self.cursor.nil()? { 0 } else { self.cursor.array()? };
             for _ in 0..values {
                 let value = self.event_value(body, false)?;
-                body.array_values.push(value);
+                body.values.push(value);
             }
         }
-        Ok(Slice::new(first, body.array_values.len()))
+        Ok(Slice::new(first, body.values.len()))
     }
 }
 

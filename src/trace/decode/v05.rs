@@ -1,9 +1,9 @@
 //! v0.5: a table of strings, then chunks of spans that are arrays of exactly 12 elements and name strings by their index.
 
 use super::msgpack::Cursor;
-use super::{Error, Fallible, Form};
-use crate::trace::keys::{Class, Keys};
-use crate::trace::model::{Attribute, Body, Chunk, Slice, Span, Text, Value};
+use super::{Error, Fallible, Form, numbered, push};
+use crate::trace::keys::Keys;
+use crate::trace::model::{Body, Chunk, Piece, Slice, Span, Text, Value};
 
 /// Elements of a span.
 const ELEMENTS: usize = 12;
@@ -35,31 +35,30 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
     let mut cursor = Cursor::new(bytes);
     // The agent does not check how many elements the outer array has: it reads two.
     cursor.array()?;
-    let strings = cursor.array()?;
-    let mut classes = Vec::with_capacity(strings);
-    for _ in 0..strings {
+    // The empty string has the number 0 in every table, so an index is one less than the number of its string.
+    numbered::add(body, Piece::EMPTY);
+    for _ in 0..cursor.array()? {
         let text = cursor.text()?;
-        classes.push(keys.class(cursor.bytes_of(text)));
-        body.strings.push(text);
+        numbered::add(body, text);
     }
-    let mut decoder = Decoder { cursor, classes };
+    let mut decoder = Decoder { cursor, keys };
     for _ in 0..decoder.cursor.array()? {
         let first = body.spans.len();
         for _ in 0..decoder.cursor.array()? {
             if !decoder.cursor.nil()? {
                 let span = decoder.span(body)?;
-                body.spans.push(span);
+                push(&mut body.spans, "spans", span)?;
             }
         }
-        body.chunks.push(Chunk { spans: Slice::new(first, body.spans.len()) });
+        let spans = Slice::new(first, body.spans.len());
+        push(&mut body.chunks, "chunks", Chunk { spans, ..Chunk::default() })?;
     }
     Ok(())
 }
 
 struct Decoder<'a> {
     cursor: Cursor<'a>,
-    /// The class of each string, as a key.
-    classes: Vec<Class>,
+    keys: &'a Keys,
 }
 
 impl Decoder<'_> {
@@ -70,9 +69,9 @@ impl Decoder<'_> {
             return Err(Box::new(Error::SpanElements { items, at }));
         }
         let mut span = Span {
-            service: self.string(body)?.0,
-            name: self.string(body)?.0,
-            resource: self.string(body)?.0,
+            service: self.string(body)?,
+            name: self.string(body)?,
+            resource: self.string(body)?,
             trace_id: self.cursor.id()?,
             span_id: self.cursor.id()?,
             parent_id: self.cursor.id()?,
@@ -82,26 +81,72 @@ impl Decoder<'_> {
             ..Span::default()
         };
         let first = body.attributes.len();
-        let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
-        for _ in 0..entries {
-            let (key, class) = self.string(body)?;
-            let value = Value::Text(self.string(body)?.0);
-            body.attributes.push(Attribute { key, class, value });
-        }
-        let entries = if self.cursor.nil()? { 0 } else { self.cursor.map()? };
-        for _ in 0..entries {
-            let (key, class) = self.string(body)?;
-            let value = Value::Number(self.cursor.number()?);
-            body.attributes.push(Attribute { key, class, value });
-        }
+        self.meta(body, first)?;
+        self.metrics(body, first)?;
         span.attributes = Slice::new(first, body.attributes.len());
-        span.kind = self.string(body)?.0;
+        span.kind = self.string(body)?;
         Ok(span)
     }
 
-    #[inline]
-    fn string(&mut self, body: &Body) -> Fallible<(Text, Class)> {
-        let index = self.cursor.index(body.strings.len())?;
-        Ok((body.strings[index], self.classes[index]))
+    #[inline(never)]
+    fn meta(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
+        if self.cursor.nil()? {
+            return Ok(());
+        }
+        for _ in 0..self.cursor.map()? {
+            if let Some((key, value)) = self.cursor.two_indexes() {
+                let (keys, source) = (self.keys, self.cursor.bytes());
+                let class_of = |key: Piece| keys.class(key.of(source));
+                if numbered::put_pair(body, first, (key + 1, value + 1), class_of).is_none() {
+                    return Err(no_such_string(body, key.max(value)));
+                }
+                continue;
+            }
+            let key = self.string(body)?;
+            let value = Value::Text(self.string(body)?);
+            self.put(body, first, key, value);
+        }
+        Ok(())
     }
+
+    #[inline(never)]
+    fn metrics(&mut self, body: &mut Body, first: usize) -> Fallible<()> {
+        if self.cursor.nil()? {
+            return Ok(());
+        }
+        for _ in 0..self.cursor.map()? {
+            let key = self.string(body)?;
+            let value = Value::Number(self.cursor.number()?);
+            self.put(body, first, key, value);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put(&self, body: &mut Body, first: usize, key: Text, value: Value) {
+        let (keys, source) = (self.keys, self.cursor.bytes());
+        numbered::put(body, first, key, value, |key| keys.class(key.of(source)));
+    }
+
+    #[inline(always)]
+    fn string(&mut self, body: &Body) -> Fallible<Text> {
+        match self.cursor.short_index() {
+            Some(index) => string_at(body, index),
+            None => string_at(body, self.cursor.other_index(body.strings.len() - 1)?),
+        }
+    }
+}
+
+/// The string of an index.
+#[inline(always)]
+fn string_at(body: &Body, index: usize) -> Fallible<Text> {
+    match body.string(index + 1) {
+        Some(text) => Ok(text),
+        None => Err(no_such_string(body, index)),
+    }
+}
+
+#[cold]
+fn no_such_string(body: &Body, index: usize) -> Box<Error> {
+    Box::new(Error::Index { index: index as u64, strings: body.strings.len() - 1 })
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::Additions;
 use crate::trace::chunk::{ChunkFacts, Ready, ReadyValue, Work};
-use crate::trace::model::{Body, Event, EventValue, Link, Slice, Text};
+use crate::trace::model::{Body, Event, Link, Slice, Text, Value};
 use crate::trace::redact::Redactor;
 use crate::trace::redact::older::EventScalar;
 use crate::trace::strings::{Ref, Strings};
@@ -54,6 +54,13 @@ pub fn chunk(
         let single = additions.single.iter().filter(|(span, _)| *span == index);
         let mut encoder = Encoder { out, strings, body, source, redactor };
         encoder.span(ready, trace_id, own.iter().chain(single.map(|(_, own)| own)), additions);
+    }
+    for (key, value) in &body.entries[work.chunk_attributes.range()] {
+        if let Value::Text(value) = value
+            && key.of(source) != DECISION_MAKER.as_bytes()
+        {
+            tag(out, &as_text(key.of(source)), &as_text(value.of(source)));
+        }
     }
     // What our own sampler decided counts before what the tracer says.
     let maker = sampling_mechanism.map(|mechanism| Cow::Owned(format!("-{mechanism}")));
@@ -116,7 +123,9 @@ impl Encoder<'_> {
                 ReadyValue::Number(number) => self.number_entry(*key, number),
                 #[expect(clippy::cast_precision_loss, reason = "the map holds doubles")]
                 ReadyValue::Int(int) => self.number_entry(*key, int as f64),
-                ReadyValue::Bytes(text) => self.bytes_entry(*key, text),
+                ReadyValue::Other(Value::Bytes(text)) => self.bytes_entry(*key, text),
+                // No form that comes here has others.
+                ReadyValue::Other(_) => {}
             }
         }
         if ready.add_top_level {
@@ -180,7 +189,8 @@ impl Encoder<'_> {
         wire::number(self.out, 0x08, link.trace_id);
         wire::number(self.out, 0x10, link.trace_id_high);
         wire::number(self.out, 0x18, link.span_id);
-        for (key, value) in &self.body.pairs[link.attributes.range()] {
+        for (key, value) in &self.body.entries[link.attributes.range()] {
+            let Value::Text(value) = value else { continue };
             let entry = wire::open(self.out, 0x22);
             self.text(KEY, *key);
             if key.of(self.source) == b"link.name" {
@@ -200,16 +210,16 @@ impl Encoder<'_> {
         let field = wire::open(self.out, 0x7a);
         wire::fixed(self.out, 0x09, event.time);
         self.text(0x12, event.name);
-        for (key, value) in &self.body.event_attributes[event.attributes.range()] {
+        for (key, value) in &self.body.entries[event.attributes.range()] {
             let name = as_text(key.of(self.source));
-            if *value == EventValue::None || self.redactor.rules.withholds(&name) {
+            if *value == Value::None || self.redactor.rules.withholds(&name) {
                 continue;
             }
             let entry = wire::open(self.out, 0x1a);
             wire::bytes(self.out, KEY, name.as_bytes());
             let message = wire::open(self.out, TEXT_VALUE);
             match *value {
-                EventValue::Array(values) => self.array(&name, values),
+                Value::Array(values) => self.array(&name, values),
                 single => self.single(&name, single),
             }
             wire::close(self.out, message);
@@ -221,8 +231,8 @@ impl Encoder<'_> {
     fn array(&mut self, key: &str, values: Slice) {
         wire::number(self.out, 0x08, kinds::ARRAY);
         let array = wire::open(self.out, 0x32);
-        for value in &self.body.array_values[values.range()] {
-            if *value != EventValue::None {
+        for value in &self.body.values[values.range()] {
+            if *value != Value::None {
                 let field = wire::open(self.out, 0x0a);
                 self.single(key, *value);
                 wire::close(self.out, field);
@@ -232,14 +242,14 @@ impl Encoder<'_> {
     }
 
     /// The fields of a value that is no array: its type and what goes with it.
-    fn single(&mut self, key: &str, value: EventValue) {
+    fn single(&mut self, key: &str, value: Value) {
         let scalar = match value {
-            EventValue::Text(text) => EventScalar::Text(as_text(text.of(self.source))),
-            EventValue::Bool(flag) => EventScalar::Bool(flag),
-            EventValue::Int(int) => EventScalar::Int(int),
-            EventValue::Double(double) => EventScalar::Double(double),
-            EventValue::Other(kind) => EventScalar::Other(kind),
-            EventValue::None | EventValue::Array(_) => return,
+            Value::Text(text) => EventScalar::Text(as_text(text.of(self.source))),
+            Value::Bool(flag) => EventScalar::Bool(flag),
+            Value::Int(int) => EventScalar::Int(int),
+            Value::Number(double) => EventScalar::Double(double),
+            Value::Unknown(kind) => EventScalar::Other(kind),
+            Value::None | Value::Array(_) | Value::Bytes(_) | Value::Map(_) => return,
         };
         match self.redactor.older_event(key, scalar) {
             None => {}

@@ -188,10 +188,16 @@ pub fn truncate(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
 }
 
-/// The key of a text tag: where it is longer than [`META_KEY_BYTES_MAX`], cut there with `...` appended. Keys of structured values stay.
+/// Whether the key of a text tag is cut: it is longer than [`META_KEY_BYTES_MAX`], and its value is not structured.
+#[must_use]
+pub fn is_long_key(key: &[u8]) -> bool {
+    key.len() > META_KEY_BYTES_MAX && !is_structured(key)
+}
+
+/// The key of a text tag: where it is too long, cut at [`META_KEY_BYTES_MAX`] bytes with `...` appended.
 #[must_use]
 pub fn meta_key(key: &str) -> Cow<'_, str> {
-    if is_structured(key) { Cow::Borrowed(key) } else { metric_key(key) }
+    if is_long_key(key.as_bytes()) { shorten(key, META_KEY_BYTES_MAX) } else { Cow::Borrowed(key) }
 }
 
 /// The key of a number tag, likewise, whatever it is.
@@ -204,15 +210,15 @@ pub fn metric_key(key: &str) -> Cow<'_, str> {
 /// (`_dd.*.json`, `.msgpack`, `.protobuf`) stay whole: a part of one is of no use.
 #[must_use]
 pub fn meta_value<'a>(key: &str, value: &'a str) -> Cow<'a, str> {
-    if value.len() <= META_VALUE_BYTES_MAX || is_structured(key) {
+    if value.len() <= META_VALUE_BYTES_MAX || is_structured(key.as_bytes()) {
         return Cow::Borrowed(value);
     }
     shorten(value, META_VALUE_BYTES_MAX)
 }
 
-fn is_structured(key: &str) -> bool {
-    key.starts_with("_dd.")
-        && [".json", ".msgpack", ".protobuf"].iter().any(|end| key.ends_with(end))
+fn is_structured(key: &[u8]) -> bool {
+    let ends: [&[u8]; 3] = [b".json", b".msgpack", b".protobuf"];
+    key.starts_with(b"_dd.") && ends.iter().any(|end| key.ends_with(end))
 }
 
 fn shorten(text: &str, bytes_max: usize) -> Cow<'_, str> {

@@ -169,6 +169,7 @@ fn long_tags_are_cut_and_marked() {
     assert_eq!(meta_value("k", &boundary).len(), META_VALUE_BYTES_MAX + 2);
     let key = "k".repeat(META_KEY_BYTES_MAX);
     assert_eq!(meta_key(&format!("{key}k")), format!("{key}..."));
+    assert!(matches!(meta_key(&format!("_dd.{key}.json")), Cow::Borrowed(_)));
     assert!(matches!(meta_key(&key), Cow::Borrowed(_)));
 }
 

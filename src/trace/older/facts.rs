@@ -1,15 +1,9 @@
 //! What a body says of its payload, chunk by chunk: of several values of env, host and version the first one counts.
 
-use std::borrow::Cow;
-
 use super::Keys;
-use crate::trace::Tracer;
 use crate::trace::chunk::Work;
-use crate::trace::keys::Meaning;
-use crate::trace::model::{Body, Value};
 use crate::trace::payload::Head;
 use crate::trace::strings::{Ref, Strings};
-use crate::trace::table::as_text;
 
 /// The only mode that a span's tag `_dd.apm_mode` can name.
 const MODE: &str = "edge";
@@ -17,9 +11,7 @@ const MODE: &str = "edge";
 /// The values of a payload, as far as they are known after some of its chunks.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
-    tracer: &'a Tracer<'a>,
-    process_tags: Cow<'a, str>,
-    otlp_export: Cow<'a, str>,
+    given: Head<'a>,
     env: String,
     hostname: String,
     app_version: String,
@@ -28,19 +20,15 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// What the request and the body's first span say. The tags of the process are the span's, else the request's.
+    /// What the request, and the body's own fields where it has some, say. Chunks add what is empty.
     #[must_use]
-    pub fn of(body: &Body, source: &'a [u8], tracer: &'a Tracer<'a>) -> Self {
-        let of_first = |meaning| of_first_span(body, source, meaning);
+    pub fn of(given: &Head<'a>) -> Self {
         Self {
-            tracer,
-            process_tags: of_first(Meaning::ProcessTags)
-                .unwrap_or(Cow::Borrowed(tracer.process_tags)),
-            otlp_export: of_first(Meaning::OtlpExport).unwrap_or_default(),
-            env: String::new(),
-            hostname: String::new(),
-            app_version: String::new(),
-            apm_mode: String::new(),
+            given: *given,
+            env: given.env.to_owned(),
+            hostname: given.hostname.to_owned(),
+            app_version: given.app_version.to_owned(),
+            apm_mode: given.apm_mode.to_owned(),
             git_commit_sha: String::new(),
         }
     }
@@ -75,17 +63,11 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn payload(&self) -> Head<'_> {
         Head {
-            container_id: self.tracer.container_id,
-            lang: self.tracer.lang,
-            lang_version: self.tracer.lang_version,
-            tracer_version: self.tracer.version,
             env: &self.env,
             hostname: &self.hostname,
             app_version: &self.app_version,
-            git_commit_sha: "",
             apm_mode: &self.apm_mode,
-            process_tags: &self.process_tags,
-            otlp_export: &self.otlp_export,
+            ..self.given
         }
     }
 }
@@ -102,15 +84,4 @@ fn first<'a>(work: &Work, key: Ref, strings: &'a Strings) -> &'a str {
         others.into_iter().find_map(|span| work.text(span, key))
     };
     work.text(work.root, key).or_else(of_others).map_or("", |text| strings.get(text))
-}
-
-fn of_first_span<'a>(body: &Body, source: &'a [u8], meaning: Meaning) -> Option<Cow<'a, str>> {
-    let first = body.spans.first()?;
-    let attributes = body.attributes[first.attributes.range()].iter();
-    let texts = attributes.filter(|attribute| attribute.class.meaning == meaning);
-    let texts = texts.filter_map(|attribute| match attribute.value {
-        Value::Text(text) => Some(as_text(text.of(source))),
-        Value::Number(_) | Value::Bytes(_) => None,
-    });
-    texts.last()
 }

@@ -9,8 +9,11 @@ pub use facts::Facts;
 
 use crate::ledger::Counts;
 use crate::trace::chunk::Work;
+use crate::trace::head::OtherAttributes;
+use crate::trace::model::Body;
 use crate::trace::payload::{Agent, Encoded, HEAD_VALUES, Head, OwnKeys, Payload};
 use crate::trace::strings::Ref;
+use crate::trace::table::as_text;
 use crate::trace::wire;
 
 /// Strings and numbers of strings that the desk keeps from one body to the next, in bytes of text.
@@ -42,6 +45,7 @@ type Values = [String; HEAD_VALUES];
 #[derive(Debug)]
 struct Open {
     values: Values,
+    others: Option<OtherAttributes>,
     chunks: Vec<u8>,
     counts: Counts,
 }
@@ -72,12 +76,12 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Prepares for a body; `strings` is the size of its string table where it has one.
-    pub fn begin_body(&mut self, strings: usize) {
+    /// Prepares for a body.
+    pub fn begin_body(&mut self, body: &Body) {
         if self.desk.table.strings.encoded().len() > DESK_BYTES_MAX {
             self.renew_desk();
         }
-        self.desk.table.begin_body(strings);
+        self.desk.table.begin_body(body.strings.len(), &body.hashes);
     }
 
     fn renew_desk(&mut self) {
@@ -123,7 +127,10 @@ impl Batch {
         if !chunks.is_empty() {
             let counts = std::mem::take(&mut self.desk.counts);
             let values = head.values();
-            let found = self.open.iter_mut().find(|open| open.values == values);
+            let found = self
+                .open
+                .iter_mut()
+                .find(|open| open.values == values && open.others.as_ref() == head.others);
             if let Some(open) = found {
                 open.chunks.extend_from_slice(chunks);
                 open.counts.add(counts);
@@ -131,7 +138,8 @@ impl Batch {
                 let mut own = std::mem::take(&mut self.spare);
                 own.extend_from_slice(chunks);
                 let values = values.map(str::to_owned);
-                self.open.push(Open { values, chunks: own, counts });
+                let others = head.others.cloned();
+                self.open.push(Open { values, others, chunks: own, counts });
             }
             chunks.clear();
             chunks.shrink_to(KEPT_CHUNK_BYTES_MAX);
@@ -156,7 +164,7 @@ impl Batch {
         let mut rest = Vec::with_capacity(256);
         for mut open in self.open.drain(..) {
             rest.clear();
-            values(&Head::of(&open.values), &mut rest);
+            values(&Head { others: open.others.as_ref(), ..Head::of(&open.values) }, &mut rest);
             let from = out.len();
             out.push(PAYLOAD);
             wire::varint(out, (rest.len() + open.chunks.len()) as u64);
@@ -172,13 +180,14 @@ impl Batch {
     }
 }
 
-/// Appends a payload's values as its fields. What stats alone tell (the commit) is not among them.
+/// Appends a payload's values as its fields. What a span says for stats alone (the commit) is not among them, what the body's own tags say is.
 fn values(head: &Head<'_>, out: &mut Vec<u8>) {
     for (tag, value) in [
         (0x0a, head.container_id),
         (0x12, head.lang),
         (0x1a, head.lang_version),
         (0x22, head.tracer_version),
+        (0x2a, head.runtime_id),
         (0x42, head.env),
         (0x4a, head.hostname),
         (0x52, head.app_version),
@@ -186,15 +195,25 @@ fn values(head: &Head<'_>, out: &mut Vec<u8>) {
         wire::bytes(out, tag, value.as_bytes());
     }
     for (key, value) in [
+        ("_dd.git.commit.sha", head.git_commit_sha),
         ("_dd.apm_mode", head.apm_mode),
         ("_dd.tags.process", head.process_tags),
         ("_dd.sdk.otlp_export", head.otlp_export),
+        ("_dd.tags.container", head.container_tags),
     ] {
         if !value.is_empty() {
-            let entry = wire::open(out, 0x3a);
-            wire::bytes(out, 0x0a, key.as_bytes());
-            wire::bytes(out, 0x12, value.as_bytes());
-            wire::close(out, entry);
+            tag(key.as_bytes(), value.as_bytes(), out);
         }
     }
+    for (key, value) in head.others.into_iter().flat_map(OtherAttributes::texts) {
+        tag(as_text(key).as_bytes(), as_text(value).as_bytes(), out);
+    }
+}
+
+/// Appends a tag of a payload.
+fn tag(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    let entry = wire::open(out, 0x3a);
+    wire::bytes(out, 0x0a, key);
+    wire::bytes(out, 0x12, value);
+    wire::close(out, entry);
 }

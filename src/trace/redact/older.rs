@@ -8,6 +8,7 @@ use super::scalar::{float, int};
 use super::{Redactor, SpanType, double_text};
 use crate::trace::keys::Class;
 use crate::trace::model::{Attribute, Value};
+use crate::trace::normalise;
 use crate::trace::obfuscate::cards;
 
 /// What a number tag becomes.
@@ -77,21 +78,21 @@ impl Redactor {
                     || !self.rules.is_empty()
             }
             Value::Number(_) => !self.rules.is_empty(),
-            Value::Bytes(_) => false,
+            _ => false,
         }
     }
 
     /// A text tag through all steps: hidden, cut, replaced. Nothing where the tag goes.
     pub fn older_text<'a>(
-        &mut self,
+        &'a mut self,
         kind: SpanType,
         class: Class,
         key: &str,
         value: &'a str,
         dbms: &str,
     ) -> Option<Cow<'a, str>> {
-        let hidden = self.hidden(kind, class, key, value, dbms)?;
-        self.rules.older_text(key, hidden)
+        let hidden = self.hider.tag(kind, class, value, dbms).of(value)?;
+        self.rules.older_text(key, normalise::meta_value(key, hidden))
     }
 
     /// The value of a span event's attribute, or an element of one, through the same steps. Nothing where the attribute goes.
@@ -100,11 +101,8 @@ impl Redactor {
     }
 
     fn is_card(&self, key: &str, value: &EventScalar<'_>) -> bool {
-        let settings = &self.settings.credit_cards;
-        settings.enabled
-            && !matches!(value, EventScalar::Bool(_) | EventScalar::Other(_))
-            && cards::is_card(value.text().as_bytes(), settings.luhn)
-            && !cards::key_is_exempt(key, &settings.keep_values)
+        !matches!(value, EventScalar::Bool(_) | EventScalar::Other(_))
+            && self.hider.is_card(key, &value.text())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Values as the text that rules look at, and texts as values again.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// A value that is a single piece.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,10 +53,20 @@ pub(super) fn float(text: &str) -> Option<f64> {
 /// A double as the agent writes it: as many digits as tell it from its neighbours, never an exponent.
 #[must_use]
 pub fn double_text(double: f64) -> String {
+    let mut text = String::new();
+    write_double(double, &mut text);
+    text
+}
+
+/// The same, appended to `out`.
+pub(super) fn write_double(double: f64, out: &mut String) {
     if double.is_infinite() {
-        return if double > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+        out.push_str(if double > 0.0 { "+Inf" } else { "-Inf" });
+        return;
     }
-    double.to_string()
+    // A String takes whatever is written.
+    let written = write!(out, "{double}");
+    debug_assert!(written.is_ok());
 }
 
 #[cfg(test)]

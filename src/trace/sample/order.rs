@@ -173,7 +173,7 @@ impl Samplers {
         let Some(rare) = &mut self.rare else { return false };
         let counts = |(_, span): &(usize, &Ready)| {
             let notes = &span.notes;
-            notes.is_top_level || notes.is_client_top_level || notes.is_measured
+            notes.is_top_level || notes.is_measured
         };
         let spans = work.spans.iter().enumerate().filter(counts);
         let spans = spans.map(|(index, span)| (index, text(work, span, seen.strings)));

@@ -1,5 +1,6 @@
 //! The relay against real servers: every rule of sending, waiting and counting.
 
+mod further;
 mod queue;
 mod retry;
 mod secret;
@@ -25,6 +26,7 @@ fn settings(url: &str) -> Settings {
     Settings {
         api_key: ApiKey::new(KEY),
         trace_url: url.to_owned(),
+        further: Vec::new(),
         queue_bytes_max: 32 << 20,
         compression: Compression::Zstd,
         proxy_http: None,
@@ -114,7 +116,7 @@ fn numbers(intake: &Recorder) -> Vec<u32> {
 }
 
 /// Waits until `is_so`; fails the test when it takes too long.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < until, "waited for {what}");

@@ -44,6 +44,82 @@ pub(crate) fn v04_of(service: &str, traces: u64, spans_per_trace: u64) -> Vec<u8
     encode(&Value::Array((1..=traces).map(|trace| Value::Array(spans(trace).collect())).collect()))
 }
 
+/// A v0.7 body of one trace with spans.
+pub(crate) fn v07(spans: u64) -> Vec<u8> {
+    let chunk = map(vec![
+        ("priority", 1.into()),
+        ("origin", "lambda".into()),
+        ("tags", map(vec![("_dd.p.dm", "-4".into())])),
+        ("spans", Value::Array((1..=spans).map(|number| span("shop", 1, number)).collect())),
+        ("dropped_trace", false.into()),
+    ]);
+    encode(&map(vec![
+        ("container_id", "cafe".into()),
+        ("language_name", "go".into()),
+        ("runtime_id", "11112222".into()),
+        ("tags", map(vec![("team", "cart".into())])),
+        ("env", "prod".into()),
+        ("chunks", Value::Array(vec![chunk])),
+    ]))
+}
+
+/// A map with numbers for names, as v1.0 has them.
+fn numbered(fields: Vec<(u64, Value)>) -> Value {
+    Value::Map(fields.into_iter().map(|(field, value)| (field.into(), value)).collect())
+}
+
+/// A v1.0 body of one trace with one span, with a value of each kind.
+pub(crate) fn v10() -> Vec<u8> {
+    let bytes = || Value::Binary(vec![0, 255]);
+    let attributes = Value::Array(vec![
+        "http.method".into(),
+        1.into(),
+        "GET".into(),
+        "ok".into(),
+        2.into(),
+        true.into(),
+        "ratio".into(),
+        3.into(),
+        Value::F64(0.25),
+        "count".into(),
+        4.into(),
+        (-3).into(),
+        "raw".into(),
+        5.into(),
+        bytes(),
+        "list".into(),
+        6.into(),
+        Value::Array(vec![1.into(), 2.into(), 4.into(), 7.into()]),
+        "map".into(),
+        7.into(),
+        Value::Array(vec!["inner".into(), 6.into(), Value::Array(vec![2.into(), false.into()])]),
+    ]);
+    let event = numbered(vec![(1, 1_750_000_000_000_000_000_u64.into()), (2, "late".into())]);
+    let link = numbered(vec![(1, bytes()), (2, 9.into()), (4, "dd=s:1".into())]);
+    let span = numbered(vec![
+        (1, "shop".into()),
+        (2, "web.request".into()),
+        (3, "GET /".into()),
+        (4, 78.into()),
+        (6, 1_750_000_000_000_000_000_u64.into()),
+        (7, 5.into()),
+        (8, true.into()),
+        (9, attributes),
+        (11, Value::Array(vec![link])),
+        (12, Value::Array(vec![event])),
+        (13, "prod".into()),
+        (16, 2.into()),
+        (99, Value::Array(vec!["unknown".into(), map(vec![("a", Value::Nil)])])),
+    ]);
+    let chunk = numbered(vec![
+        (1, 1.into()),
+        (2, "rum".into()),
+        (4, Value::Array(vec![span])),
+        (6, Value::Binary(vec![7; 16])),
+    ]);
+    encode(&numbered(vec![(3, "php".into()), (7, 0.into()), (11, Value::Array(vec![chunk]))]))
+}
+
 /// A v0.5 body of one trace with one span.
 pub(crate) fn v05() -> Vec<u8> {
     let strings =

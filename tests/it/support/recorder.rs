@@ -114,8 +114,10 @@ pub struct Request {
     pub path: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, decompressed.
+    /// The body, decompressed where it is what its encoding says.
     pub body: Vec<u8>,
+    /// The body as it was on the wire.
+    pub wire: Vec<u8>,
     /// Its length on the wire.
     pub wire_bytes: usize,
     /// The number of its connection, from 0.
@@ -513,6 +515,7 @@ fn read_head(stream: &mut impl BufRead, connection: usize) -> io::Result<Option<
         path,
         headers,
         body: Vec::new(),
+        wire: Vec::new(),
         wire_bytes: 0,
         connection,
         answered: 0,
@@ -541,14 +544,15 @@ fn read_body(stream: &mut impl BufRead, request: &mut Request) -> io::Result<()>
     }
     request.at = Instant::now();
     request.wire_bytes = wire.len();
-    request.body = match request.header("content-encoding") {
-        Some("zstd") => zstd::stream::decode_all(wire.as_slice())?,
+    let decoded = match request.header("content-encoding") {
+        Some("zstd") => zstd::stream::decode_all(wire.as_slice()),
         Some("gzip") => {
             let mut raw = Vec::new();
-            flate2::read::GzDecoder::new(wire.as_slice()).read_to_end(&mut raw)?;
-            raw
+            flate2::read::GzDecoder::new(wire.as_slice()).read_to_end(&mut raw).map(|_| raw)
         }
-        _ => wire,
+        _ => Ok(wire.clone()),
     };
+    request.body = decoded.unwrap_or_else(|_| wire.clone());
+    request.wire = wire;
     Ok(())
 }

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use pillion::config::{self, Env, Mode};
 use pillion::intake::{self, Listeners, Settings};
 use pillion::ledger::Ledger;
 use pillion::pipeline::{self, Pipeline, Tap};
+use pillion::proxy::Proxy;
 use tokio::sync::watch;
 
 /// What a test may want otherwise.
@@ -19,6 +21,8 @@ pub(crate) struct Wanted {
     pub(crate) connections_max: usize,
     pub(crate) body_bytes_max: usize,
     pub(crate) socket: Option<PathBuf>,
+    /// Variables for what is passed on.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Default for Wanted {
@@ -28,6 +32,7 @@ impl Default for Wanted {
             connections_max: 2000,
             body_bytes_max: 26_214_400,
             socket: None,
+            env: Vec::new(),
         }
     }
 }
@@ -37,6 +42,7 @@ pub(crate) struct BoundIntake {
     pub(crate) address: SocketAddr,
     settings: Settings,
     listeners: Listeners,
+    read: config::Settings,
 }
 
 /// A running intake. It is stopped when this is dropped.
@@ -66,7 +72,11 @@ impl BoundIntake {
             };
             let (listeners, problems) = intake::bind(&settings);
             if problems.is_empty() {
-                return Self { address: free, settings, listeners };
+                let pairs: Vec<(&str, &str)> =
+                    wanted.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let (read, problems) = config::read(&Env::of(&pairs), Mode::Wrapper);
+                assert!(problems.is_empty(), "{problems:?}");
+                return Self { address: free, settings, listeners, read };
             }
         }
         panic!("no port is free");
@@ -74,7 +84,7 @@ impl BoundIntake {
 
     /// Serves. `deadline`: the end is asked for already.
     pub(crate) fn serve(self, deadline: Option<Instant>) -> RunningIntake {
-        let Self { address, settings, listeners } = self;
+        let Self { address, settings, listeners, read } = self;
         let (stop, stopped) = watch::channel(deadline);
         let ledger = Arc::new(Ledger::default());
         let counted = Arc::clone(&ledger);
@@ -82,10 +92,13 @@ impl BoundIntake {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let pipeline = Rc::new(RefCell::new(pipeline(&counted)));
-            tokio::task::LocalSet::new().block_on(
-                &runtime,
-                intake::serve(listeners, &settings, pipeline, counted, stopped),
-            );
+            let proxy = Proxy::new(&read.proxy, read.relay, Arc::clone(&counted));
+            let until = stopped.clone();
+            let local = tokio::task::LocalSet::new();
+            let served = intake::serve(listeners, &settings, pipeline, proxy, counted, stopped);
+            let rest = local.block_on(&runtime, served);
+            let until = until.borrow().unwrap_or_else(Instant::now);
+            local.block_on(&runtime, rest.finish(until));
         });
         RunningIntake { address, ledger, stop, thread: Some(thread) }
     }
@@ -147,11 +160,11 @@ fn pipeline(ledger: &Arc<Ledger>) -> Pipeline {
     )
 }
 
-fn now_ns() -> u64 {
+pub(crate) fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
-fn settings() -> pipeline::Settings {
+pub(crate) fn settings() -> pipeline::Settings {
     pipeline::Settings {
         env: "none".to_owned(),
         hostname: String::new(),

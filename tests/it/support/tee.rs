@@ -9,6 +9,8 @@ use std::thread;
 
 use rmpv::Value;
 
+use crate::support::tee_v10;
+
 /// A span as a tracer sent it: what must not change on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
@@ -168,7 +170,8 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-/// Notes the spans of a trace body: v0.4 is an array of traces of maps; v0.5 is a table of strings and traces of arrays of its indexes.
+/// Notes the spans of a trace body: v0.4 is an array of traces of maps; v0.5 is a table of strings and traces of arrays of its indexes; of
+/// v1.0 see [`tee_v10`].
 fn note(request: &Message, seen: &Mutex<Seen>) {
     let path = request.first_line.split(' ').nth(1).unwrap_or_default();
     if !path.ends_with("/traces") {
@@ -176,9 +179,13 @@ fn note(request: &Message, seen: &Mutex<Seen>) {
     }
     let body =
         rmpv::decode::read_value(&mut request.body.as_slice()).expect("a tracer sends msgpack");
-    let parts = body.as_array().expect("a trace body is an array");
     let mut seen = seen.lock().unwrap();
     seen.paths.push(path.to_owned());
+    if path == "/v1.0/traces" {
+        seen.spans.extend(tee_v10::spans(&body));
+        return;
+    }
+    let parts = body.as_array().expect("a trace body is an array");
     if path == "/v0.5/traces" {
         let text = |index: &Value| {
             parts[0][usize::try_from(index.as_u64().unwrap()).unwrap()].as_str().unwrap().to_owned()

@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 
 use crate::support::arrived::{self, Arrived};
+use crate::support::connect_proxy::ConnectProxy;
 use crate::support::recorder::Recorder;
 use crate::support::tee::{Sent, Tee};
 use crate::support::wrapped::{self, Wrapped};
@@ -26,6 +27,15 @@ pub struct Run {
     pub port: u16,
 }
 
+/// The statements that the apps send, and what the agent makes of them where it hides what was typed.
+const STATEMENTS: [(&str, &str); 2] = [
+    (
+        "CREATE TABLE orders (number INTEGER, item TEXT)",
+        "CREATE TABLE orders ( number INTEGER, item TEXT )",
+    ),
+    ("INSERT INTO orders VALUES (?, ?)", "INSERT INTO orders VALUES ( ? )"),
+];
+
 impl Run {
     /// Starts `command` under pillion with `arguments` for it, and waits until it serves. `env` is added to what every run has.
     pub fn start(arguments: &[&str], command: &[&str], path: &Path, env: &[(&str, &str)]) -> Self {
@@ -39,6 +49,8 @@ impl Run {
         all.extend([
             ("DD_APM_RECEIVER_PORT", intake_text.as_str()),
             ("DD_TRACE_AGENT_URL", url.as_str()),
+            // The tracer's telemetry stays on the machine.
+            ("DD_APM_TELEMETRY_DD_URL", "127.0.0.1:1"),
         ]);
         all.extend(env);
         let mut wrapped = Wrapped::start(&words, path, &all);
@@ -69,6 +81,11 @@ impl Run {
         assert!(!sent.is_empty(), "the tracer sent nothing: {}", self.wrapped.stderr());
         // The agent's form of a name begins with a letter.
         sent.values_mut().for_each(|span| span.name = span.name.replace("__main__.", "main."));
+        for span in sent.values_mut() {
+            if let Some((_, hidden)) = STATEMENTS.iter().find(|(sent, _)| *sent == span.resource) {
+                span.resource = (*hidden).into();
+            }
+        }
         let as_sent: BTreeMap<u64, Sent> =
             arrived.iter().map(|(id, arrived)| (*id, sent_of(arrived))).collect();
         assert_eq!(as_sent, sent);
@@ -96,6 +113,39 @@ pub fn settings(port: &str) -> Vec<(&'static str, &str)> {
         ("DD_ENV", ENV),
         ("DD_VERSION", VERSION),
     ]
+}
+
+/// The environment of a run in which everything that leaves goes through `way`, whatever host it is for.
+pub fn outside(way: &ConnectProxy) -> Vec<(&'static str, String)> {
+    vec![
+        ("DD_API_KEY", "0123456789abcdef0123456789abcdef".to_owned()),
+        ("DD_SITE", "dd.test".to_owned()),
+        ("DD_SKIP_SSL_VALIDATION", "true".to_owned()),
+        ("DD_PROXY_HTTPS", format!("http://{}", way.address())),
+        ("DD_APM_TELEMETRY_DD_URL", String::new()),
+    ]
+}
+
+/// Waits until a profile with a file of this name and telemetry have arrived, each at its host and with the key.
+pub fn wait_for_profile_and_telemetry(intake: &Recorder, file: &[u8]) {
+    for (host, path, part) in [
+        ("intake.profile.dd.test", "/api/v2/profile", file),
+        (
+            "instrumentation-telemetry-intake.dd.test",
+            "/api/v2/apmtelemetry",
+            &b"\"app-started\""[..],
+        ),
+    ] {
+        intake.wait_for(host, |requests| {
+            requests.iter().any(|request| {
+                request.header("host") == Some(host)
+                    && request.path == path
+                    && request.header("dd-api-key") == Some("0123456789abcdef0123456789abcdef")
+                    && request.is_taken()
+                    && request.body.windows(part.len()).any(|window| window == part)
+            })
+        });
+    }
 }
 
 /// What an arrived span was when it was sent.

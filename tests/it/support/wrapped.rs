@@ -102,6 +102,11 @@ impl Wrapped {
         });
     }
 
+    /// The wrapper's process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }

@@ -14,20 +14,20 @@ pub(super) enum Part {
 
 impl Part {
     /// Whether this byte is written as it is.
-    pub(super) fn writes(self, byte: u8) -> bool {
+    pub(super) const fn writes(self, byte: u8) -> bool {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => true,
             b'$' | b'&' | b'+' | b',' | b':' | b';' | b'=' => true,
-            b'!' | b'(' | b')' | b'*' => self != Self::Path,
-            b'/' | b'@' => self != Self::Host,
-            b'?' => self == Self::Fragment,
-            b'\'' | b'[' | b']' | b'<' | b'>' | b'"' => self == Self::Host,
+            b'!' | b'(' | b')' | b'*' => !matches!(self, Self::Path),
+            b'/' | b'@' => !matches!(self, Self::Host),
+            b'?' => matches!(self, Self::Fragment),
+            b'\'' | b'[' | b']' | b'<' | b'>' | b'"' => matches!(self, Self::Host),
             _ => false,
         }
     }
 
     /// Whether this byte may stay where it stands in a path or fragment. One that may not makes all of it be written again.
-    pub(super) fn bears(self, byte: u8) -> bool {
+    pub(super) const fn bears(self, byte: u8) -> bool {
         matches!(byte, b'!' | b'\'' | b'(' | b')' | b'*' | b'[' | b']' | b'%') || self.writes(byte)
     }
 }

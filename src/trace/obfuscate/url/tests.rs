@@ -151,7 +151,11 @@ proptest! {
     #[test]
     fn what_is_written_once_stays_as_it_is(text in "(https?://|//|/)?(u:p@)?([a-z]|:8|/|\\?|#|%2[0f]|é| |\\(|\\[){0,20}") {
         let out = made(&text, &NOTHING);
-        prop_assert_eq!(made(&out, &NOTHING), out);
+        // With the agent, too, a path of `//` behind a user without a host reads as an empty host the next time.
+        let after = out.strip_prefix("//").map(|rest| rest.chars().next());
+        if !matches!(after, Some(None | Some('?' | '#'))) {
+            prop_assert_eq!(made(&out, &NOTHING), out);
+        }
     }
 
     #[test]

@@ -1,0 +1,85 @@
+//! The messages of answers: what was taken, and why something was not, in the encoding of the request.
+
+use serde_json::json;
+
+use crate::trace::decode::otlp::Encoding;
+use crate::trace::wire;
+
+/// Codes of gRPC that are answered with, also within answers over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// Taken.
+    Ok = 0,
+    /// Malformed: sending it again changes nothing.
+    InvalidArgument = 3,
+    /// It did not arrive in time.
+    DeadlineExceeded = 4,
+    /// Too large.
+    ResourceExhausted = 8,
+    /// Nobody here does that.
+    Unimplemented = 12,
+    /// The framing is broken.
+    Internal = 13,
+}
+
+/// An `ExportTraceServiceResponse`: empty where everything was taken.
+pub(super) fn taken(encoding: Encoding, rejected: u64) -> Vec<u8> {
+    const WHY: &str = "spans without a trace id or span id, or of a trace with such a span";
+    match (encoding, rejected) {
+        (Encoding::Protobuf, 0) => Vec::new(),
+        (Encoding::Json, 0) => b"{}".to_vec(),
+        (Encoding::Protobuf, _) => {
+            let mut partial = Vec::new();
+            wire::number(&mut partial, 0x08, rejected);
+            wire::bytes(&mut partial, 0x12, WHY.as_bytes());
+            let mut response = Vec::new();
+            wire::bytes(&mut response, 0x0a, &partial);
+            response
+        }
+        (Encoding::Json, _) => {
+            // Whole numbers of 64 bits are text in the JSON of protobuf.
+            let partial = json!({"rejectedSpans": rejected.to_string(), "errorMessage": WHY});
+            json!({"partialSuccess": partial}).to_string().into_bytes()
+        }
+    }
+}
+
+/// A `google.rpc.Status`.
+pub(super) fn status(encoding: Encoding, code: Code, message: &str) -> Vec<u8> {
+    match encoding {
+        Encoding::Protobuf => {
+            let mut status = Vec::new();
+            wire::number(&mut status, 0x08, code as u64);
+            wire::bytes(&mut status, 0x12, message.as_bytes());
+            status
+        }
+        Encoding::Json => json!({"code": code as i32, "message": message}).to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Encoding, status, taken};
+
+    #[test]
+    fn what_was_taken_is_said_in_both_encodings() {
+        assert!(taken(Encoding::Protobuf, 0).is_empty());
+        assert_eq!(taken(Encoding::Json, 0), b"{}");
+        let partial = taken(Encoding::Protobuf, 300);
+        assert_eq!(partial[..7], [0x0a, 72, 0x08, 0xac, 0x02, 0x12, 67]);
+        let text = String::from_utf8(taken(Encoding::Json, 3)).unwrap();
+        assert!(text.contains(r#""rejectedSpans":"3""#) && text.contains("errorMessage"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_is_a_status() {
+        assert_eq!(
+            status(Encoding::Protobuf, Code::InvalidArgument, "no"),
+            [0x08, 3, 0x12, 2, b'n', b'o']
+        );
+        assert_eq!(
+            status(Encoding::Json, Code::InvalidArgument, "\""),
+            br#"{"code":3,"message":"\""}"#
+        );
+    }
+}
