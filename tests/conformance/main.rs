@@ -121,8 +121,8 @@ fn judge<'a>(case: &'a Case, form: Form, entries: &'a [Entry]) -> Verdict<'a> {
     }
     match http::through_the_intake(case, form) {
         Ok((replies, passed_on)) => {
-            let theirs = outside::theirs(&theirs.intake["other"]);
-            differences.extend(compare::requests(outside::ours(&passed_on), theirs));
+            let requested = outside::theirs(&theirs.intake["other"]);
+            differences.extend(compare::requests(outside::ours(&passed_on), requested));
             for (at, (ours, theirs)) in replies.iter().zip(&theirs.replies).enumerate() {
                 compare::compare(
                     &format!("replies/{at}"),
