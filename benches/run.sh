@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures everything that BENCHMARKS.md says and puts the tables into it.
-# usage: bash benches/run.sh [--quick]     needs: cargo, gcc; for the peers: go, pip, and tini (apt-get install tini)
+# usage: bash benches/run.sh [--quick]     needs: cargo, gcc, musl-gcc for the smaller binary; for the peers: go, pip, and tini
+# (apt-get install musl-tools tini)
 #
 # Run it on a machine that does nothing else: the load, pillion and the intake's stand-in share its CPUs.
 # Without Go or pip the peer that needs it is left out; --quick runs each load for 3 s instead of 10.
@@ -12,10 +13,10 @@ seconds=10
 peers=target/peers
 mkdir -p "$peers"
 
-# The static binary: with musl where its standard library is there, else with glibc.
+# The static binary: with musl where its standard library and compiler are there, else with glibc.
 target=x86_64-unknown-linux-musl
 rustup target add "$target" >/dev/null 2>&1 || true
-if [ -e "$(rustc --print target-libdir --target "$target")" ]; then
+if command -v musl-gcc >/dev/null && [ -e "$(rustc --print target-libdir --target "$target")" ]; then
     cargo build --release --locked --bin pillion --target "$target"
 else
     target=x86_64-unknown-linux-gnu

@@ -49,6 +49,7 @@ Examples:
   pillion --view -- node --require dd-trace/init app.js
 
 Settings come from the environment: DD_API_KEY, DD_SITE, DD_ENV, DD_TAGS, ...
+and from the datadog.yaml that DD_CONF_PATH names or that is in its usual place.
 ";
 
 /// Reads the words after the program's own name.

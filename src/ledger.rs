@@ -14,6 +14,14 @@ pub struct Counts {
     pub chunks: u64,
     /// Groups of stats: one key in one time bucket.
     pub stats_groups: u64,
+    /// Log entries: a line of the app, or several that belong together.
+    pub log_lines: u64,
+    /// Metric points: one per value of a series, and one per sketch.
+    pub points: u64,
+    /// Service checks.
+    pub checks: u64,
+    /// Events.
+    pub events: u64,
 }
 
 impl Counts {
@@ -22,11 +30,41 @@ impl Counts {
         self.spans += other.spans;
         self.chunks += other.chunks;
         self.stats_groups += other.stats_groups;
+        self.log_lines += other.log_lines;
+        self.points += other.points;
+        self.checks += other.checks;
+        self.events += other.events;
+    }
+
+    /// Each with its name, chunks left out: whose spans are there is not told beside the spans.
+    fn named(&self) -> [(u64, &'static str); 6] {
+        [
+            (self.spans, "span"),
+            (self.stats_groups, "stats group"),
+            (self.log_lines, "log line"),
+            (self.points, "metric point"),
+            (self.checks, "service check"),
+            (self.events, "event"),
+        ]
     }
 
     /// Whether there is nothing of any kind.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl fmt::Display for Counts {
+    /// `1 span and 4 stats groups`, without those that are none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let some = self.named().into_iter().filter(|(count, _)| *count > 0);
+        let words: Vec<String> =
+            some.map(|(n, name)| format!("{n} {name}{}", if n == 1 { "" } else { "s" })).collect();
+        match words.split_last() {
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),
+            None => f.write_str("nothing"),
+        }
     }
 }
 
@@ -200,6 +238,14 @@ pub struct Ledger {
     pub chunks: Flow,
     /// Groups of stats.
     pub stats_groups: Flow,
+    /// Log entries.
+    pub log_lines: Flow,
+    /// Metric points.
+    pub points: Flow,
+    /// Service checks.
+    pub checks: Flow,
+    /// Events.
+    pub events: Flow,
     /// Requests of tracers that are passed on as they are while the tracer waits: profiles, probes and the like.
     pub passed_on: Flow,
     /// Tracers' telemetry about themselves, which is answered first and passed on then.
@@ -243,6 +289,20 @@ impl Ledger {
         self.each(counts, |flow| &flow.shed[reason as usize]);
     }
 
+    /// All that was not delivered for this reason.
+    pub fn shed_for(&self, reason: Shed) -> Counts {
+        let of = |flow: &Flow| flow.shed[reason as usize].load(Ordering::Relaxed);
+        Counts {
+            spans: of(&self.spans),
+            chunks: of(&self.chunks),
+            stats_groups: of(&self.stats_groups),
+            log_lines: of(&self.log_lines),
+            points: of(&self.points),
+            checks: of(&self.checks),
+            events: of(&self.events),
+        }
+    }
+
     /// The ledger of a further destination, named `host` in the line at the end: it counts the copies that go there, and this one does not.
     pub fn further(&self, host: &str) -> Arc<Self> {
         let ledger = Arc::new(Self::default());
@@ -257,6 +317,10 @@ impl Ledger {
         let flows = [
             (&self.spans, "spans"),
             (&self.stats_groups, "stats groups"),
+            (&self.log_lines, "log lines"),
+            (&self.points, "metric points"),
+            (&self.checks, "service checks"),
+            (&self.events, "events"),
             (&self.passed_on, "requests passed on"),
         ];
         self.account(&flows, |read| read.lost() > 0 && !read.only_for_want_of_a_key(), Self::losses)
@@ -267,6 +331,10 @@ impl Ledger {
         let flows = [
             (&self.spans, "spans"),
             (&self.stats_groups, "stats groups"),
+            (&self.log_lines, "log lines"),
+            (&self.points, "metric points"),
+            (&self.checks, "service checks"),
+            (&self.events, "events"),
             (&self.passed_on, "requests passed on"),
             (&self.telemetry, "telemetry requests"),
         ];
@@ -295,6 +363,10 @@ impl Ledger {
             (&self.spans, counts.spans),
             (&self.chunks, counts.chunks),
             (&self.stats_groups, counts.stats_groups),
+            (&self.log_lines, counts.log_lines),
+            (&self.points, counts.points),
+            (&self.checks, counts.checks),
+            (&self.events, counts.events),
         ];
         for (flow, n) in flows {
             if n > 0 {
@@ -311,12 +383,48 @@ mod tests {
     #[test]
     fn what_is_not_accounted_for_is_held() {
         let ledger = Ledger::default();
-        ledger.received(Counts { spans: 10, chunks: 2, stats_groups: 0 });
-        ledger.sent(Counts { spans: 4, chunks: 1, stats_groups: 0 });
+        ledger.received(Counts { spans: 10, chunks: 2, ..Counts::default() });
+        ledger.sent(Counts { spans: 4, chunks: 1, ..Counts::default() });
         ledger.shed(Shed::Deadline, Counts { spans: 3, ..Counts::default() });
         let spans = ledger.spans.read();
         assert_eq!((spans.held(), spans.shed_total()), (3, 3));
         assert_eq!(ledger.chunks.read().held(), 1);
+    }
+
+    #[test]
+    fn counts_are_said_in_words() {
+        let none = Counts::default();
+        for (counts, expect) in [
+            (none, "nothing"),
+            (Counts { spans: 1, chunks: 7, ..none }, "1 span"),
+            (Counts { spans: 3, stats_groups: 4, ..none }, "3 spans and 4 stats groups"),
+            (Counts { log_lines: 1, points: 2, ..none }, "1 log line and 2 metric points"),
+            (
+                Counts { points: 1, checks: 2, events: 3, ..none },
+                "1 metric point, 2 service checks and 3 events",
+            ),
+        ] {
+            assert_eq!(counts.to_string(), expect);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_item_is_told_at_the_end() {
+        let ledger = Ledger::default();
+        let all = Counts { log_lines: 5, points: 4, checks: 3, events: 2, ..Counts::default() };
+        ledger.received(all);
+        ledger.shed(Shed::QueueFull, Counts { log_lines: 1, ..Counts::default() });
+        ledger.sent(Counts { log_lines: 4, ..all });
+        assert_eq!(ledger.shed_for(Shed::QueueFull).log_lines, 1);
+        assert_eq!(
+            ledger.losses().unwrap(),
+            "log lines: 5 received, 4 sent, 1 lost (1 queue full)"
+        );
+        assert_eq!(
+            ledger.summary().unwrap(),
+            "log lines: 5 received, 4 sent, 1 lost (1 queue full); metric points: 4 received, 4 sent; \
+             service checks: 3 received, 3 sent; events: 2 received, 2 sent"
+        );
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub const OTLP_ATTRIBUTES_MAX: usize = 1 << 16;
 /// Nesting depth of a value that is skipped or read.
 pub const DECODE_DEPTH_MAX: usize = 64;
 
+/// Bytes of `datadog.yaml`. The agent's own template, which is nearly all comments, is a quarter of that.
+pub const CONF_FILE_BYTES_MAX: usize = 1024 * 1024;
+
 /// Bytes that the relay's queue holds unless `DD_PILLION_QUEUE_BYTES` says otherwise.
 pub const QUEUE_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
 

@@ -43,12 +43,12 @@ impl Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
-        let colon = if scheme.is_empty() { "" } else { "://" };
-        // A password may hold any character, so all up to the last `@` goes, wherever a path seems to begin.
-        match rest.rsplit_once('@') {
-            Some((_, host)) => write!(f, "{scheme}{colon}***@{host}"),
-            None => write!(f, "{scheme}{colon}{rest}"),
+        // A password may hold any character, so all up to the last `@` goes, wherever a path or the end of a scheme seems to be.
+        let Some((before, host)) = self.0.rsplit_once('@') else { return f.write_str(&self.0) };
+        let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        match before.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+            Some((scheme, _)) => write!(f, "{scheme}://***@{host}"),
+            None => write!(f, "***@{host}"),
         }
     }
 }
@@ -80,6 +80,8 @@ mod tests {
             ("http://proxy:3128", "http://proxy:3128"),
             ("http://me:pass@proxy:3128/", "http://***@proxy:3128/"),
             ("me:p/a@s:s@proxy", "***@proxy"),
+            ("me:pass@://", "***@://"),
+            ("me:pa://ss@proxy", "***@proxy"),
         ] {
             let url = Url::new(text);
             assert_eq!(

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, SpawnError};
-use crate::{cli, config, init, intake, otlp};
+use crate::{cli, config, init, intake, log, otlp};
 
 use telemetry::{Plan, Telemetry};
 
@@ -57,7 +57,9 @@ fn sidecar(view: bool) -> u8 {
 
 /// Settings are read and sockets are bound before the app starts: a tracer that connects early waits in the backlog and is never refused.
 fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
-    let (settings, problems) = config::read(&Env::of_process(), mode);
+    // Before the first thread, which reads the settings file.
+    log::report_panics();
+    let (settings, problems) = config::read(&Env::of_process().with_file(), mode);
     let (listeners, mut complaints) = intake::bind(&settings.intake);
     let (otlp_listeners, more) = otlp::bind(&settings.otlp);
     complaints.extend(more);

@@ -50,7 +50,6 @@ const STACK_BYTES: usize = 512 * 1024;
 impl Telemetry {
     /// Starts the thread. Where that fails the app runs on without telemetry, and a line says so.
     pub(super) fn start(plan: Plan) -> Self {
-        log::report_panics();
         let ledger = Arc::new(Ledger::default());
         let hurry = Arc::new(Notify::new());
         let (stop, stopping) = watch::channel(None);
@@ -107,12 +106,21 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { settings, problems, listeners, otlp_listeners, complaints } = plan;
+    let Plan { mut settings, problems, listeners, otlp_listeners, complaints } = plan;
     for problem in &problems {
         tracing::warn!("{problem}");
     }
     for complaint in &complaints {
         tracing::warn!("{complaint}");
+    }
+    if let Some(file) = &settings.hostname_file {
+        match file.read() {
+            Ok(hostname) => {
+                settings.proxy.hostname.clone_from(&hostname);
+                settings.pipeline.hostname = hostname;
+            }
+            Err(problem) => tracing::warn!("{problem}"),
+        }
     }
     let ledger = &inner.ledger;
     let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
@@ -180,7 +188,7 @@ async fn serve_otlp(
 /// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.
 fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
     if !settings.view {
-        if settings.relay.api_key.is_some() {
+        if settings.relay.traces.api_key.is_some() {
             return None;
         }
         if !log::is_terminal() {

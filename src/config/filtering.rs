@@ -16,37 +16,43 @@ pub const KEYS: &[&Key] =
 /// Resources to ignore.
 pub const IGNORE_RESOURCES: Key = Key {
     names: &["DD_APM_IGNORE_RESOURCES", "DD_IGNORE_RESOURCE"],
+    yaml: &["apm_config.ignore_resources"],
     default: "",
-    meaning: "Patterns between commas; a trace whose root's resource has one of them in it is dropped: `^GET /health$,\"(GET|POST) /a,b\"`. \
+    meaning: "Patterns between commas; a trace whose root's resource has one of them in it is dropped: `^GET /health$,\"(GET\\|POST) /a,b\"`. \
               Patterns have Go's syntax, here and below.",
 };
 /// Tags that drop a trace.
 pub const REJECT: Key = Key {
     names: &["DD_APM_FILTER_TAGS_REJECT"],
+    yaml: &["apm_config.filter_tags.reject"],
     default: "",
     meaning: "`key` or `key:value` tags between spaces, or a JSON array; a trace whose root has any of them is dropped.",
 };
 /// Tags without which a trace is dropped.
 pub const REQUIRE: Key = Key {
     names: &["DD_APM_FILTER_TAGS_REQUIRE"],
+    yaml: &["apm_config.filter_tags.require"],
     default: "",
     meaning: "The same for tags that the root must have, all of them.",
 };
 /// The same with patterns.
 pub const REJECT_REGEX: Key = Key {
     names: &["DD_APM_FILTER_TAGS_REGEX_REJECT"],
+    yaml: &["apm_config.filter_tags_regex.reject"],
     default: "",
     meaning: "`key:pattern`; a trace whose root has a value with such a pattern in it is dropped.",
 };
 /// The same with patterns.
 pub const REQUIRE_REGEX: Key = Key {
     names: &["DD_APM_FILTER_TAGS_REGEX_REQUIRE"],
+    yaml: &["apm_config.filter_tags_regex.require"],
     default: "",
     meaning: "`key:pattern`; a trace whose root lacks such a value is dropped.",
 };
 /// Replace rules.
 pub const REPLACE: Key = Key {
     names: &["DD_APM_REPLACE_TAGS"],
+    yaml: &["apm_config.replace_tags"],
     default: "",
     meaning: "Rules that take out what must not leave, as JSON: `[{\"name\": \"http.url\", \"pattern\": \"token=[^&]*\", \"repl\": \"token=?\"}]`. \
               `name` is a tag, `resource.name`, or `*` for all. What a rule with a wrong pattern names is not sent at all.",
@@ -56,7 +62,7 @@ impl Reader<'_> {
     /// Which traces are dropped.
     pub(super) fn filters(&mut self) -> filter::Settings {
         filter::Settings {
-            ignore_resources: self.whole(&IGNORE_RESOURCES, record).unwrap_or_default(),
+            ignore_resources: self.texts(&IGNORE_RESOURCES, record),
             reject: self.take(&REJECT, Vec::new(), words),
             require: self.take(&REQUIRE, Vec::new(), words),
             reject_regex: self.take(&REJECT_REGEX, Vec::new(), words),
@@ -121,7 +127,7 @@ fn rules(text: &str) -> Result<Vec<replace::Setting>, Wrong> {
 fn one_rule(number: usize, rule: &Value) -> Result<replace::Setting, Wrong> {
     let part = |name: &str| match rule.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
-        None if name == "repl" => Ok(String::new()),
+        None | Some(Value::Null) if name == "repl" => Ok(String::new()),
         _ => Err(format!("has no text {name:?} in rule {number}")),
     };
     let rule =

@@ -1,8 +1,16 @@
-//! Variables to settings. This is the only reader of the environment; what a variable means stands in `keys`, how its value is read in `parse`,
+//! Variables and `datadog.yaml` to settings. This is the only reader of either ([`Env`]): a variable counts before the file, and both go through the
+//! same readers. What a setting means stands in `keys` (and beside it in files of their own for some themes), how its value is read in `parse`,
 //! and each subsystem owns the `Settings` that it gets from here. A bad value is a [`Problem`] to report and never stops anything.
+//!
+//! The file is read by `small`, found by `file`, and turned by `yaml` into the JSON values that variables hold as text.
 
+pub mod connecting;
 mod env;
+mod file;
+#[cfg(test)]
+mod file_tests;
 pub mod filtering;
+pub mod identity;
 pub mod keys;
 pub mod obfuscation;
 mod otlp;
@@ -13,9 +21,13 @@ mod read;
 mod read_proxy;
 #[cfg(test)]
 mod readme;
+pub mod sending;
+mod small;
 #[cfg(test)]
 mod tests;
+pub mod unsupported;
 pub mod worker;
+mod yaml;
 
 use std::time::Duration;
 
@@ -26,6 +38,7 @@ use crate::proxy;
 use crate::relay;
 
 pub use env::Env;
+pub use identity::HostnameFile;
 pub use problem::Problem;
 pub use read::read;
 
@@ -51,6 +64,8 @@ pub struct Settings {
     pub relay: relay::Settings,
     /// Where that goes which is passed on as it is.
     pub proxy: proxy::Settings,
+    /// The file with the host, where no host is named.
+    pub hostname_file: Option<HostnameFile>,
     /// What we say.
     pub log: log::Settings,
     /// The time from the first TERM to our exit at the latest.

@@ -39,6 +39,7 @@ pub const KEYS: &[&Key] = &[
 /// The mode of SQL.
 pub const SQL_MODE: Key = Key {
     names: &["DD_APM_SQL_OBFUSCATION_MODE"],
+    yaml: &["apm_config.sql_obfuscation_mode"],
     default: "",
     meaning: "How SQL is treated. Unset: values become `?` and the text is made regular. `obfuscate_only`: values become `?`, the rest stays as it \
               is. `obfuscate_and_normalize`: both, by newer rules that know dialects (`db.type`). `normalize_only`: values stay in clear.",
@@ -46,150 +47,175 @@ pub const SQL_MODE: Key = Key {
 /// The cache for SQL.
 pub const CACHE: Key = Key {
     names: &["DD_APM_OBFUSCATION_CACHE_ENABLED"],
+    yaml: &["apm_config.obfuscation.cache.enabled"],
     default: "true",
     meaning: "Keep results for SQL texts that come again.",
 };
 /// Its size.
 pub const CACHE_BYTES: Key = Key {
     names: &["DD_APM_OBFUSCATION_CACHE_MAX_SIZE"],
+    yaml: &["apm_config.obfuscation.cache.max_size"],
     default: "5000000",
     meaning: "Memory for those results, as bytes or with `KiB`, `MiB`.",
 };
 /// Card numbers.
 pub const CARDS: Key = Key {
     names: &["DD_APM_OBFUSCATION_CREDIT_CARDS_ENABLED"],
+    yaml: &["apm_config.obfuscation.credit_cards.enabled"],
     default: "true",
     meaning: "A tag that is nothing but a card number becomes `?`.",
 };
 /// The check digit of card numbers.
 pub const CARDS_LUHN: Key = Key {
     names: &["DD_APM_OBFUSCATION_CREDIT_CARDS_LUHN"],
+    yaml: &["apm_config.obfuscation.credit_cards.luhn"],
     default: "false",
     meaning: "Only where the check digit is right. For apps whose own long numbers look like cards.",
 };
 /// Tags without card numbers.
 pub const CARDS_KEEP: Key = Key {
     names: &["DD_APM_OBFUSCATION_CREDIT_CARDS_KEEP_VALUES"],
+    yaml: &["apm_config.obfuscation.credit_cards.keep_values"],
     default: "[]",
     meaning: "Tags that never hold card numbers, as a JSON array or between commas.",
 };
 /// Query strings.
 pub const URL_QUERY: Key = Key {
     names: &["DD_APM_OBFUSCATION_HTTP_REMOVE_QUERY_STRING"],
+    yaml: &["apm_config.obfuscation.http.remove_query_string"],
     default: "false",
     meaning: "The query string of `http.url` goes. A user and password in it go in any case.",
 };
 /// Digits in paths.
 pub const URL_DIGITS: Key = Key {
     names: &["DD_APM_OBFUSCATION_HTTP_REMOVE_PATHS_WITH_DIGITS"],
+    yaml: &["apm_config.obfuscation.http.remove_paths_with_digits"],
     default: "false",
     meaning: "Segments of the path of `http.url` with a digit in them become `?`.",
 };
 /// Redis commands.
 pub const REDIS: Key = Key {
     names: &["DD_APM_OBFUSCATION_REDIS_ENABLED"],
+    yaml: &["apm_config.obfuscation.redis.enabled"],
     default: "true",
     meaning: "Values in `redis.raw_command` become `?`. The resource names the commands alone in any case.",
 };
 /// All arguments of Redis commands.
 pub const REDIS_ARGS: Key = Key {
     names: &["DD_APM_OBFUSCATION_REDIS_REMOVE_ALL_ARGS"],
+    yaml: &["apm_config.obfuscation.redis.remove_all_args"],
     default: "false",
     meaning: "All arguments become one `?`, keys included.",
 };
 /// Valkey commands.
 pub const VALKEY: Key = Key {
     names: &["DD_APM_OBFUSCATION_VALKEY_ENABLED"],
+    yaml: &["apm_config.obfuscation.valkey.enabled"],
     default: "true",
     meaning: "The same for `valkey.raw_command`.",
 };
 /// All arguments of Valkey commands.
 pub const VALKEY_ARGS: Key = Key {
     names: &["DD_APM_OBFUSCATION_VALKEY_REMOVE_ALL_ARGS"],
+    yaml: &["apm_config.obfuscation.valkey.remove_all_args"],
     default: "false",
     meaning: "The same for Valkey.",
 };
 /// Memcached commands.
 pub const MEMCACHED: Key = Key {
     names: &["DD_APM_OBFUSCATION_MEMCACHED_ENABLED"],
+    yaml: &["apm_config.obfuscation.memcached.enabled"],
     default: "true",
     meaning: "`memcached.command` is emptied.",
 };
 /// The first line of Memcached commands.
 pub const MEMCACHED_COMMAND: Key = Key {
     names: &["DD_APM_OBFUSCATION_MEMCACHED_KEEP_COMMAND"],
+    yaml: &["apm_config.obfuscation.memcached.keep_command"],
     default: "false",
     meaning: "Its first line, the command with its keys, stays.",
 };
 /// MongoDB queries.
 pub const MONGODB: Key = Key {
     names: &["DD_APM_OBFUSCATION_MONGODB_ENABLED"],
+    yaml: &["apm_config.obfuscation.mongodb.enabled"],
     default: "true",
     meaning: "Values in the JSON of `mongodb.query` become `?`.",
 };
 /// Values of MongoDB queries that stay.
 pub const MONGODB_KEEP: Key = Key {
     names: &["DD_APM_OBFUSCATION_MONGODB_KEEP_VALUES"],
+    yaml: &["apm_config.obfuscation.mongodb.keep_values"],
     default: "[]",
     meaning: "Keys whose values stay, with all that is in them, as a JSON array or between commas.",
 };
 /// SQL in MongoDB queries.
 pub const MONGODB_SQL: Key = Key {
     names: &["DD_APM_OBFUSCATION_MONGODB_OBFUSCATE_SQL_VALUES"],
+    yaml: &["apm_config.obfuscation.mongodb.obfuscate_sql_values"],
     default: "[]",
     meaning: "Keys whose values are SQL, of which only the values are hidden.",
 };
 /// Elasticsearch queries.
 pub const ELASTICSEARCH: Key = Key {
     names: &["DD_APM_OBFUSCATION_ELASTICSEARCH_ENABLED"],
+    yaml: &["apm_config.obfuscation.elasticsearch.enabled"],
     default: "true",
     meaning: "Values in the JSON of `elasticsearch.body` become `?`.",
 };
 /// Values of Elasticsearch queries that stay.
 pub const ELASTICSEARCH_KEEP: Key = Key {
     names: &["DD_APM_OBFUSCATION_ELASTICSEARCH_KEEP_VALUES"],
+    yaml: &["apm_config.obfuscation.elasticsearch.keep_values"],
     default: "[]",
     meaning: "As for MongoDB.",
 };
 /// SQL in Elasticsearch queries.
 pub const ELASTICSEARCH_SQL: Key = Key {
     names: &["DD_APM_OBFUSCATION_ELASTICSEARCH_OBFUSCATE_SQL_VALUES"],
+    yaml: &["apm_config.obfuscation.elasticsearch.obfuscate_sql_values"],
     default: "[]",
     meaning: "As for MongoDB.",
 };
 /// OpenSearch queries.
 pub const OPENSEARCH: Key = Key {
     names: &["DD_APM_OBFUSCATION_OPENSEARCH_ENABLED"],
+    yaml: &["apm_config.obfuscation.opensearch.enabled"],
     default: "true",
     meaning: "Values in the JSON of `opensearch.body` become `?`.",
 };
 /// Values of OpenSearch queries that stay.
 pub const OPENSEARCH_KEEP: Key = Key {
     names: &["DD_APM_OBFUSCATION_OPENSEARCH_KEEP_VALUES"],
+    yaml: &["apm_config.obfuscation.opensearch.keep_values"],
     default: "[]",
     meaning: "As for MongoDB.",
 };
 /// SQL in OpenSearch queries.
 pub const OPENSEARCH_SQL: Key = Key {
     names: &["DD_APM_OBFUSCATION_OPENSEARCH_OBFUSCATE_SQL_VALUES"],
+    yaml: &["apm_config.obfuscation.opensearch.obfuscate_sql_values"],
     default: "[]",
     meaning: "As for MongoDB.",
 };
 /// Stack traces.
 pub const STACKS: Key = Key {
     names: &["DD_APM_OBFUSCATION_REMOVE_STACK_TRACES"],
+    yaml: &["apm_config.obfuscation.remove_stack_traces"],
     default: "false",
     meaning: "`error.stack` becomes `?`.",
 };
 /// Execution plans.
 pub const PLANS: Key = Key {
     names: &["DD_APM_OBFUSCATION_SQL_EXEC_PLAN_ENABLED"],
+    yaml: &["apm_config.obfuscation.sql_exec_plan.enabled"],
     default: "false",
     meaning: "Told to tracers in `/info`. No span carries execution plans, so nothing else follows from it, nor does it in Datadog's agent.",
 };
 /// Execution plans without estimates.
 pub const PLANS_NORMALISED: Key = Key {
     names: &["DD_APM_OBFUSCATION_SQL_EXEC_PLAN_NORMALIZE_ENABLED"],
+    yaml: &["apm_config.obfuscation.sql_exec_plan_normalize.enabled"],
     default: "false",
     meaning: "The same.",
 };

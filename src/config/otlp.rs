@@ -14,66 +14,77 @@ use crate::trace::decode::otlp::Rules;
 /// Where HTTP listens.
 pub(super) const HTTP: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT"],
+    yaml: &["otlp_config.receiver.protocols.http.endpoint"],
     default: "",
     meaning: "`localhost:4318` takes OTLP traces over HTTP there (`0.0.0.0:4318` from other containers too). Not set: nothing listens for it.",
 };
 /// Where gRPC listens.
 pub(super) const GRPC: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT"],
+    yaml: &["otlp_config.receiver.protocols.grpc.endpoint"],
     default: "",
     meaning: "`localhost:4317` takes OTLP traces over gRPC there. Not set: nothing listens for it.",
 };
 /// Whether traces are taken.
 pub(super) const TRACES: Key = Key {
     names: &["DD_OTLP_CONFIG_TRACES_ENABLED"],
+    yaml: &["otlp_config.traces.enabled"],
     default: "true",
     meaning: "`false`: no OTLP traces, and so neither of the two listens.",
 };
 /// The share of traces that is kept.
 pub(super) const PERCENTAGE: Key = Key {
     names: &["DD_OTLP_CONFIG_TRACES_PROBABILISTIC_SAMPLER_SAMPLING_PERCENTAGE"],
+    yaml: &["otlp_config.traces.probabilistic_sampler.sampling_percentage"],
     default: "100",
     meaning: "How many of a hundred OTLP traces are kept, by their ids, where the app has not decided with `sampling.priority`; 0 is all, too.",
 };
 /// Operations are named after spans.
 pub(super) const NAME_AS_RESOURCE: Key = Key {
     names: &["DD_OTLP_CONFIG_TRACES_SPAN_NAME_AS_RESOURCE_NAME"],
+    yaml: &["otlp_config.traces.span_name_as_resource_name"],
     default: "false",
     meaning: "`true`: an OTLP span's own name is its operation. For dashboards that were made so; with it the older naming rules hold.",
 };
 /// Operations get other names.
 pub(super) const REMAPPINGS: Key = Key {
     names: &["DD_OTLP_CONFIG_TRACES_SPAN_NAME_REMAPPINGS"],
+    yaml: &["otlp_config.traces.span_name_remappings"],
     default: "{}",
     meaning: "Other names for operations of OTLP spans, as a JSON object `{\"library.server\": \"web.request\"}`; with it the older naming rules hold.",
 };
 /// Bytes of a body over HTTP.
 pub(super) const HTTP_BYTES: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_MAX_REQUEST_BODY_SIZE"],
+    yaml: &["otlp_config.receiver.protocols.http.max_request_body_size"],
     default: "25MiB",
     meaning: "Bytes of one OTLP request over HTTP, as it comes and unpacked; a larger one is refused with 413. 0 means the default.",
 };
 /// Bytes of a message over gRPC.
 pub(super) const GRPC_MEBIBYTES: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_MAX_RECV_MSG_SIZE_MIB"],
+    yaml: &["otlp_config.receiver.protocols.grpc.max_recv_msg_size_mib"],
     default: "4",
     meaning: "MiB of one OTLP message over gRPC, as it comes and unpacked, up to 49. 0 means the default.",
 };
 /// Requests at once over gRPC.
 pub(super) const GRPC_STREAMS: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_MAX_CONCURRENT_STREAMS"],
+    yaml: &["otlp_config.receiver.protocols.grpc.max_concurrent_streams"],
     default: "8",
     meaning: "Calls at once on one connection of gRPC, up to 100; further ones wait in the client. 0 means the default.",
 };
 /// Pages that may send.
 pub(super) const CORS_ORIGINS: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_CORS_ALLOWED_ORIGINS"],
+    yaml: &["otlp_config.receiver.protocols.http.cors.allowed_origins"],
     default: "[]",
     meaning: "Web pages that may send OTLP from a browser: origins such as `https://*.example.com`, as a JSON array or between commas.",
 };
 /// Headers that pages may send.
 pub(super) const CORS_HEADERS: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_CORS_ALLOWED_HEADERS"],
+    yaml: &["otlp_config.receiver.protocols.http.cors.allowed_headers"],
     default: "[]",
     meaning: "Request headers that such pages may send beside the usual ones.",
 };

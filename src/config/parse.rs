@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::limits::BODIES_IN_FLIGHT_BYTES_MAX;
 use crate::log::Level;
 use crate::relay::{Compression, Destination};
@@ -75,17 +77,25 @@ pub(super) fn cardinality(text: &str) -> Result<u32, Wrong> {
     }
 }
 
-/// `service|operation=rate`, between commas.
+/// `service|operation=rate`, between commas, or a JSON object of rates.
 pub(super) fn analyzed_spans(text: &str) -> Result<Vec<AnalyzedSpan>, Wrong> {
     const WRONG: &str = "is not of the form service|operation=rate,…";
-    let one = |item: &str| {
-        let (name, rate) = item.split_once('=')?;
+    let one = |name: &str, rate: &str| {
         let (service, operation) = name.split_once('|').filter(|(_, rest)| !rest.contains('|'))?;
         let rate = rate.trim().parse().ok().filter(|rate: &f64| rate.is_finite())?;
         let [service, operation] = [service, operation].map(|name| name.trim().to_owned());
         Some(AnalyzedSpan { service, operation, rate })
     };
-    text.split(',').map(|item| one(item).ok_or_else(|| WRONG.to_owned())).collect()
+    let all: Option<Vec<_>> = if text.starts_with('{') {
+        let rates: Option<Map<String, Value>> = serde_json::from_str(text).ok();
+        let rate = |rate: &Value| rate.as_str().map_or_else(|| rate.to_string(), str::to_owned);
+        rates.and_then(|rates| rates.iter().map(|(name, own)| one(name, &rate(own))).collect())
+    } else {
+        text.split(',')
+            .map(|item| item.split_once('=').and_then(|(name, rate)| one(name, rate)))
+            .collect()
+    };
+    all.ok_or_else(|| WRONG.to_owned())
 }
 
 /// A number with an optional unit: `512`, `64KiB`, `1.5 MB`. `K`, `M` and `G` are powers of 1024 with and without `B` or `iB`, as `docker` has
@@ -176,8 +186,8 @@ pub(super) fn level(text: &str) -> Result<Level, Wrong> {
 /// The compression of trace payloads.
 pub(super) fn compression(text: &str) -> Result<Compression, Wrong> {
     Ok(match text.to_ascii_lowercase().as_str() {
-        "zstd" => Compression::Zstd,
-        "gzip" => Compression::Gzip,
+        "zstd" => Compression::Zstd(1),
+        "gzip" => Compression::Gzip(1),
         "none" => Compression::None,
         _ => return wrong("is not one of zstd, gzip, none"),
     })
@@ -185,8 +195,12 @@ pub(super) fn compression(text: &str) -> Result<Compression, Wrong> {
 
 /// A JSON array of texts, or texts between commas or white space.
 pub(super) fn list(text: &str) -> Result<Vec<String>, Wrong> {
+    const WRONG: &str = "is not a list of texts such as [\"a\", \"b\"]";
+    if text.starts_with('{') {
+        return wrong(WRONG);
+    }
     if text.starts_with('[') {
-        return serde_json::from_str(text).map_err(|_| "is not a JSON array of strings".to_owned());
+        return serde_json::from_str(text).map_err(|_| WRONG.to_owned());
     }
     let items = text.split(|c: char| c == ',' || c.is_whitespace());
     Ok(items.filter(|item| !item.is_empty()).map(str::to_owned).collect())
@@ -316,10 +330,10 @@ pub(super) fn is_api_key(key: &ApiKey) -> bool {
 
 /// A JSON object of texts, numbers or truth values, as `key:value` tags in the order of their keys.
 pub(super) fn tag_object(text: &str) -> Result<Vec<(String, String)>, Wrong> {
-    let tags: BTreeMap<String, serde_json::Value> =
+    let tags: BTreeMap<String, Value> =
         serde_json::from_str(text).map_err(|_| "is not a JSON object of tags".to_owned())?;
-    let text = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) => text,
+    let text = |value: Value| match value {
+        Value::String(text) => text,
         other => other.to_string(),
     };
     Ok(tags.into_iter().map(|(key, value)| (key, text(value))).collect())

@@ -1,18 +1,21 @@
-//! Reads all settings. It runs before the app is started, so it touches no file and no network and takes some tens of microseconds.
+//! Reads all settings. It runs before the app is started, so it touches no network and takes some tens of microseconds; the one file was read
+//! before, within its bounds (`small`).
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::env::Env;
+use super::env::{Env, Given};
 use super::keys::{self, Key};
 use super::parse::{self, Wrong};
+use super::problem::Place;
+use super::unsupported::{self, Idle};
 use super::{Mode, Problem, Settings};
 use crate::intake;
-use crate::limits::{BODY_BYTES_MAX, CONNECTIONS_MAX, QUEUE_BYTES_DEFAULT, QUEUE_BYTES_MIN};
+use crate::limits::{BODY_BYTES_MAX, QUEUE_BYTES_DEFAULT, QUEUE_BYTES_MIN};
 use crate::log;
-use crate::pipeline;
+use crate::pipeline::{self, Install};
 use crate::relay;
-use crate::relay::{Compression, Destination};
+use crate::relay::{Compression, Destination, Intake};
 use crate::secret::{ApiKey, Url};
 use crate::trace::normalise;
 use crate::trace::sample::{self, ProbabilisticSettings, RareSettings};
@@ -29,6 +32,11 @@ const FLUSH_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 const FLUSH_INTERVAL_MAX: Duration = Duration::from_secs(60);
 
+/// The agent's, and the least: nothing is looked at more often than once a second.
+const CLIENT_STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+const CLIENT_STATS_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
 /// The agent's read timeout of its receiver.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -38,23 +46,26 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Port of tracers that are told nothing.
 const PORT: u16 = 8126;
 
-/// The settings that `env` says, and what is wrong in it. It never fails.
+/// The settings that `env` and its file say, and what is wrong in them. It never fails.
 pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
-    let mut reader = Reader { env, problems: Vec::new() };
+    let mut reader = Reader { env, problems: env.file_problem.iter().cloned().collect() };
     let site = reader.site();
     let worker = reader.worker_url();
     let is_to_worker = worker.is_some();
     let relay = reader.relay(&site, worker);
     let features = reader.take(&keys::FEATURES, Vec::new(), parse::list);
-    let pipeline = reader.pipeline(relay.api_key.is_some(), &features, is_to_worker);
+    let install = reader.install();
+    let pipeline =
+        reader.pipeline(relay.traces.api_key.is_some(), &features, is_to_worker, install.as_ref());
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
     let settings = Settings {
-        proxy: reader.proxy(&site, &relay, &pipeline, &intake),
+        proxy: reader.proxy(&site, &relay, &pipeline, &intake, install),
         otlp: reader.otlp(enabled, &intake, &features, &pipeline),
         intake,
         pipeline,
         relay,
+        hostname_file: reader.hostname_file(),
         log: reader.log(),
         stop_timeout: reader.take(&keys::STOP_TIMEOUT, STOP_TIMEOUT, |text| {
             parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX)
@@ -67,40 +78,51 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
 
 pub(super) struct Reader<'a> {
     pub(super) env: &'a Env,
-    pub(super) problems: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
-    /// The value of `key`, or nothing where it is not set or (a problem) not valid.
+    /// The value of `key`, or nothing where it is not set or (a problem) not valid. A list or a map of the file is read as JSON.
     pub(super) fn optional<T>(
         &mut self,
         key: &Key,
         read: impl FnOnce(&str) -> Result<T, Wrong>,
     ) -> Option<T> {
-        let (name, text) = self.env.text(key)?;
+        let (place, text) = self.env.text(key)?;
         match read(&text) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.problems.push(Problem::new(name, &text, &wrong, &using(key)));
+                self.complain(key, place, &text, &wrong);
                 None
             }
         }
     }
 
-    /// The same of a value whose quotes are its own.
-    pub(super) fn whole<T>(
+    /// Texts: those of a list of the file, or those into which `separate` parts the text of a variable, whose quotes are its own, or of the file.
+    pub(super) fn texts(
         &mut self,
         key: &Key,
-        read: impl FnOnce(&str) -> Result<T, Wrong>,
-    ) -> Option<T> {
-        let (name, text) = self.env.whole(key)?;
-        match read(&text) {
-            Ok(value) => Some(value),
-            Err(wrong) => {
-                self.problems.push(Problem::new(name, &text, &wrong, &using(key)));
-                None
-            }
-        }
+        separate: impl FnOnce(&str) -> Result<Vec<String>, Wrong>,
+    ) -> Vec<String> {
+        let Some((place, given)) = self.env.whole(key) else { return Vec::new() };
+        let is_tree = matches!(given, Given::Tree(_));
+        let text = given.into_text();
+        let texts = if is_tree { parse::list(&text) } else { separate(&text) };
+        texts.unwrap_or_else(|wrong| {
+            self.complain(key, place, &text, &wrong);
+            Vec::new()
+        })
+    }
+
+    /// Notes what is wrong.
+    pub(super) fn say(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Once in the program, and not once for each type of value.
+    #[inline(never)]
+    fn complain(&mut self, key: &Key, place: Place<'_>, text: &str, wrong: &str) {
+        self.problems.push(Problem::new(place, text, wrong, &using(key)));
     }
 
     /// The same with the default in place of nothing.
@@ -117,48 +139,58 @@ impl Reader<'_> {
         self.env.text(key).map(|(_, text)| text.into_owned())
     }
 
-    /// A path, byte for byte where it is not UTF-8.
     fn path(&self, key: &Key) -> Option<PathBuf> {
-        let (name, text) = self.env.text(key)?;
-        match self.env.raw(name) {
-            Some(raw) if raw.to_str().is_none() => Some(PathBuf::from(raw)),
-            _ => Some(PathBuf::from(text.into_owned())),
-        }
+        self.env.path(key)
     }
 
     fn site(&mut self) -> String {
         self.optional(&keys::SITE, parse::site).unwrap_or_else(|| keys::SITE.default.to_owned())
     }
 
+    fn traces_intake(&mut self, site: &str, worker: Option<String>) -> Intake {
+        let api_key = self.api_key(&keys::API_KEY, "sending nothing");
+        let url = worker
+            .or_else(|| self.url(&keys::TRACE_URL))
+            .unwrap_or_else(|| format!("https://trace.agent.{site}"));
+        let further = self.destinations(&keys::FURTHER, parse::base_url);
+        let compression = self.take(&keys::COMPRESSION, Compression::default(), parse::compression);
+        Intake { further, compression, ..Intake::new(&url, api_key) }
+    }
+
     fn relay(&mut self, site: &str, worker: Option<String>) -> relay::Settings {
         let no_proxy = self.take(&keys::NO_PROXY, Vec::new(), parse::list);
+        let traces = self.traces_intake(site, worker);
+        let common_key = self.common_key(traces.api_key.as_ref());
         relay::Settings {
-            api_key: self.api_key(&keys::API_KEY, "sending nothing"),
-            trace_url: worker
-                .or_else(|| self.url(&keys::TRACE_URL))
-                .unwrap_or_else(|| format!("https://trace.agent.{site}")),
-            further: self.destinations(&keys::FURTHER, parse::base_url),
+            traces,
+            metrics: self.metrics_intake(site, common_key.clone()),
+            logs: self.logs_intake(site, common_key),
+            off: self.kinds_off(),
             queue_bytes_max: self.take(&keys::QUEUE_BYTES, QUEUE_BYTES_DEFAULT, |text| {
                 match parse::bytes(text)? {
                     bytes if bytes >= QUEUE_BYTES_MIN => Ok(bytes),
                     _ => Err("is less than 4MiB".to_owned()),
                 }
             }),
-            compression: self.take(&keys::COMPRESSION, Compression::Zstd, parse::compression),
             proxy_http: self.way_out(&keys::PROXY_HTTP),
             proxy_https: self.way_out(&keys::PROXY_HTTPS),
             no_proxy,
             ca_file: self.path(&keys::CA_FILE),
             skip_tls_check: self.take(&keys::SKIP_TLS_CHECK, false, parse::boolean),
             request_timeout: REQUEST_TIMEOUT,
+            connecting: self.connecting(),
         }
     }
 
     /// A key, which no problem shows. `using` is what happens without it.
     pub(super) fn api_key(&mut self, key: &Key, using: &str) -> Option<ApiKey> {
-        let (name, text) = self.env.text(key)?;
+        let (place, given) = self.env.given(key)?;
+        let is_tree = matches!(given, Given::Tree(_));
+        let text = given.into_text();
         // A header takes nothing else, and white space inside shows two values pasted together.
-        let wrong = if text.starts_with("ENC[") && text.ends_with(']') {
+        let wrong = if is_tree {
+            "is no text"
+        } else if text.starts_with("ENC[") && text.ends_with(']') {
             "is a handle of a secrets backend, which is not supported yet"
         } else {
             match ApiKey::new(&text) {
@@ -166,7 +198,7 @@ impl Reader<'_> {
                 _ => "has white space or other characters that no key has",
             }
         };
-        self.problems.push(Problem::of_secret(name, wrong, using));
+        self.problems.push(Problem::of_secret(place, wrong, using));
         None
     }
 
@@ -177,12 +209,12 @@ impl Reader<'_> {
 
     /// The same, with what is done `instead` of using one that is wrong.
     pub(super) fn url_or(&mut self, key: &Key, instead: &str) -> Option<String> {
-        let (name, text) = self.env.text(key)?;
+        let (place, text) = self.env.text(key)?;
         match parse::base_url(&text) {
             Ok(url) => Some(url),
             Err(wrong) => {
                 let shown = Url::new(&text).to_string();
-                self.problems.push(Problem::new(name, &shown, &wrong, instead));
+                self.problems.push(Problem::new(place, &shown, &wrong, instead));
                 None
             }
         }
@@ -194,7 +226,7 @@ impl Reader<'_> {
         key: &Key,
         address: impl Fn(&str) -> Result<String, Wrong>,
     ) -> Vec<Destination> {
-        let Some((name, text)) = self.env.text(key) else { return Vec::new() };
+        let Some((place, text)) = self.env.text(key) else { return Vec::new() };
         let (destinations, wrong, using) = match parse::destinations(&text, address) {
             Ok((destinations, false)) => return destinations,
             Ok((destinations, true)) => (
@@ -204,17 +236,17 @@ impl Reader<'_> {
             ),
             Err(wrong) => (Vec::new(), wrong, "ignoring it"),
         };
-        self.problems.push(Problem::of_secret(name, &wrong, using));
+        self.problems.push(Problem::of_secret(place, &wrong, using));
         destinations
     }
 
     fn way_out(&mut self, key: &Key) -> Option<Url> {
-        let (name, text) = self.env.text(key)?;
+        let (place, text) = self.env.text(key)?;
         match parse::proxy(&text) {
             Ok(url) => Some(url),
             Err(wrong) => {
                 let shown = Url::new(&text).to_string();
-                self.problems.push(Problem::new(name, &shown, &wrong, "using no proxy"));
+                self.problems.push(Problem::new(place, &shown, &wrong, "using no proxy"));
                 None
             }
         }
@@ -225,19 +257,27 @@ impl Reader<'_> {
         sending: bool,
         features: &[String],
         is_to_worker: bool,
+        install: Option<&Install>,
     ) -> pipeline::Settings {
         let span_tags = self.span_tags();
         let has = |feature: &str| features.iter().any(|own| own == feature);
         pipeline::Settings {
             env: self.default_env(&span_tags),
-            hostname: self
-                .text(&keys::HOSTNAME)
-                .filter(|name| !name.eq_ignore_ascii_case("none"))
-                .unwrap_or_default(),
+            hostname: self.hostname(),
+            apm_mode: self.apm_mode(),
+            // Without an id it says nothing about traces.
+            install: install.filter(|install| !install.id.is_empty()).cloned(),
             sampling: self.sampling(&has),
             stats_by_span_kind: self.take(&keys::STATS_BY_SPAN_KIND, true, parse::boolean),
             peer_tags_aggregation: self.take(&keys::PEER_TAGS_AGGREGATION, true, parse::boolean),
             peer_tags: self.take(&keys::PEER_TAGS, Vec::new(), parse::list),
+            client_stats_interval: self.take(
+                &keys::CLIENT_STATS_INTERVAL,
+                CLIENT_STATS_INTERVAL,
+                |text| {
+                    parse::duration_within(text, CLIENT_STATS_INTERVAL, CLIENT_STATS_INTERVAL_MAX)
+                },
+            ),
             stats_disabled: self.take(&keys::STATS_DISABLED, false, parse::boolean),
             component_to_name: has("component2name"),
             big_resource: has("big_resource"),
@@ -269,6 +309,10 @@ impl Reader<'_> {
                 parse::rate,
             ),
             analyzed_spans: self.take(&keys::ANALYZED_SPANS, Vec::new(), parse::analyzed_spans),
+            services_max: self.take(&keys::SERVICES, default.services_max, |text| {
+                let services = if text == "0" { keys::SERVICES.default } else { text };
+                parse::cardinality(services)
+            }),
             asks_about_tracer_drops: has("error_rare_sample_tracer_drop"),
         }
     }
@@ -337,8 +381,9 @@ impl Reader<'_> {
                 let time = parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX)?;
                 Ok(if time.is_zero() { RECEIVE_TIMEOUT } else { time })
             }),
-            connections_max: self.take(&keys::CONNECTIONS, CONNECTIONS_MAX, parse::count),
+            connections_max: self.connections_max(),
             body_bytes_max: self.take(&keys::BODY_BYTES, BODY_BYTES_MAX, parse::body_bytes),
+            inherited: self.inherited(),
         }
     }
 
@@ -352,13 +397,13 @@ impl Reader<'_> {
 
     /// Names what somebody relies on and we do not do. What is switched off asks for nothing, so it is not worth a line.
     fn unsupported(&mut self) {
-        let set: Vec<&'static str> = self
-            .env
-            .names_set()
-            .filter_map(|name| keys::UNSUPPORTED.binary_search(&name).ok())
-            .filter_map(|at| keys::UNSUPPORTED.get(at).copied())
-            .collect();
+        let set: Vec<&str> = self.env.names_set().filter_map(unsupported::find).collect();
         self.problems.extend(Problem::unsupported(&set));
+        if let Some(file) = &self.env.file {
+            let idle = Idle::of(file);
+            self.problems.extend(Problem::unsupported_in(&file.path, &idle.unsupported));
+            self.problems.extend(Problem::unknown(&file.path, &idle.unknown));
+        }
     }
 }
 

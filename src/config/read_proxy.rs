@@ -9,8 +9,8 @@ use super::proxy_keys as keys;
 use super::read::{Reader, STOP_TIMEOUT_MAX};
 use crate::intake;
 use crate::limits::PROXY_BODY_BYTES_MAX;
-use crate::pipeline;
-use crate::proxy::{Install, Settings, Upstream};
+use crate::pipeline::{self, Install};
+use crate::proxy::{self, Settings, Upstream};
 use crate::relay::{self, Destination};
 use crate::secret::ApiKey;
 use crate::version;
@@ -35,19 +35,20 @@ impl Reader<'_> {
         relay: &relay::Settings,
         pipeline: &pipeline::Settings,
         intake: &intake::Settings,
+        install: Option<Install>,
     ) -> Settings {
         let common = Common {
-            api_key: relay.api_key.clone(),
+            api_key: relay.traces.api_key.clone(),
             body_bytes_max: intake.body_bytes_max,
             timeout: intake.receive_timeout,
         };
         let of_streams = |base: &str| format!("{base}/api/v0.1/pipeline_stats");
-        let further = relay.further.iter().map(|Destination { url, api_key }| Destination {
+        let further = relay.traces.further.iter().map(|Destination { url, api_key }| Destination {
             url: of_streams(url),
             api_key: api_key.clone(),
         });
         let streams =
-            with_further(main(&of_streams(&relay.trace_url), &common.api_key), further.collect());
+            with_further(main(&of_streams(&relay.traces.url), &common.api_key), further.collect());
         let flare = format!(
             "https://{}-flare.{site}/api/ui/support/serverless/flare",
             version::AGENT.replace('.', "-")
@@ -58,7 +59,11 @@ impl Reader<'_> {
             hostname: pipeline.hostname.clone(),
             env: pipeline.env.clone(),
             tags: pipeline.span_tags.clone(),
-            install: self.install(),
+            install: install.map(|Install { id, kind, time_s }| proxy::Install {
+                id,
+                kind,
+                time: time_s,
+            }),
             telemetry: self.telemetry(site, &common),
             profiles: self.profiles(site, &common),
             profile_tags: self.take(&keys::PROFILE_TAGS, Vec::new(), parse::tag_object),
@@ -166,16 +171,6 @@ impl Reader<'_> {
         let host = intake.hosts.first().copied().filter(|host| !host.is_unspecified());
         let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         (is_on && port != 0).then(|| SocketAddr::new(host, port))
-    }
-
-    fn install(&mut self) -> Option<Install> {
-        let (id, kind) = (self.text(&keys::INSTALL_ID), self.text(&keys::INSTALL_TYPE));
-        let time = self.optional(&keys::INSTALL_TIME, parse::number);
-        (id.is_some() || kind.is_some() || time.is_some()).then(|| Install {
-            id: id.unwrap_or_default(),
-            kind: kind.unwrap_or_default(),
-            time: time.unwrap_or_default(),
-        })
     }
 
     /// A key of its own, else the general one.

@@ -1,29 +1,57 @@
-//! Keeps the settings table of the README equal to `keys` and `proxy_keys`.
+//! Keeps the settings tables of the README equal to the keys and to `unsupported`.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use super::keys::{self, Key};
+use super::unsupported;
 
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->\n";
 
 /// The tables, one under each heading.
 fn tables() -> String {
-    let mut out =
-        String::from("\nOf several names in a row the first that has a value counts.\n\n");
+    let mut out = String::from(
+        "\nOf several names in a row the first that has a value counts; a key of `datadog.yaml` counts where none of the variables is set.\n\n",
+    );
     for (heading, keys) in keys::ALL {
-        writeln!(out, "**{heading}**\n\n| variable | default | meaning |\n|---|---|---|").unwrap();
+        writeln!(
+            out,
+            "**{heading}**\n\n| variable | in `datadog.yaml` | default | meaning |\n|---|---|---|---|"
+        )
+        .unwrap();
         keys.iter().for_each(|key| row(&mut out, key));
         out.push('\n');
     }
+    out.push_str("**Settings that are not supported**\n\nSettings of Datadog's agent and of `datadog-init` that have no effect here. One that is set is named once.\n\n| setting | why |\n|---|---|\n");
+    for (reason, names) in by_reason() {
+        writeln!(out, "| {} | {reason} |", code(&names)).unwrap();
+    }
+    out.push('\n');
     out
 }
 
+/// Names in code, one under the other.
+fn code(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join("<br>")
+}
+
 fn row(out: &mut String, key: &Key) {
-    let names: Vec<String> = key.names.iter().map(|name| format!("`{name}`")).collect();
     let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
-    writeln!(out, "| {} | {default} | {} |", names.join("<br>"), key.meaning).unwrap();
+    let (names, yaml) = (code(key.names), code(key.yaml));
+    writeln!(out, "| {names} | {yaml} | {default} | {} |", key.meaning).unwrap();
+}
+
+/// Each reason with the settings that it keeps out, in the order of the first.
+fn by_reason() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, reason) in unsupported::SETTINGS {
+        match reasons.iter_mut().find(|(own, _)| own == reason) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((reason, vec![name])),
+        }
+    }
+    reasons
 }
 
 /// The README before, between and after the marks.
@@ -48,7 +76,7 @@ fn the_readme_has_the_settings_of_the_code() {
 }
 
 #[test]
-#[ignore = "writes README.md; run it by name after a change of keys.rs"]
+#[ignore = "writes README.md; run it by name after a change of a setting"]
 fn write_the_settings_into_the_readme() {
     let (before, _, after) = readme();
     std::fs::write(path(), format!("{before}{BEGIN}{}{END}{after}", tables())).unwrap();
@@ -57,22 +85,25 @@ fn write_the_settings_into_the_readme() {
 #[test]
 fn every_key_is_in_the_table_once() {
     let listed: Vec<&Key> = keys::ALL.iter().flat_map(|(_, keys)| keys.iter().copied()).collect();
-    let sources = [
+    let declared = [
         include_str!("keys.rs"),
+        include_str!("connecting.rs"),
         include_str!("filtering.rs"),
+        include_str!("identity.rs"),
         include_str!("obfuscation.rs"),
         include_str!("otlp.rs"),
         include_str!("proxy_keys.rs"),
+        include_str!("sending.rs"),
         include_str!("worker.rs"),
     ];
-    let declared: usize = sources.iter().map(|text| text.matches(": Key =").count()).sum();
-    assert_eq!(listed.len(), declared);
-    let mut names: Vec<&str> = listed.iter().flat_map(|key| key.names.iter().copied()).collect();
-    names.sort_unstable();
-    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
-    assert!(
-        names.iter().all(|name| keys::UNSUPPORTED.binary_search(name).is_err()),
-        "supported and not"
-    );
-    assert!(keys::UNSUPPORTED.is_sorted());
+    let declared = declared.map(|source| source.matches(": Key =").count());
+    assert_eq!(listed.len(), declared.iter().sum::<usize>());
+    for names in [|key: &&Key| key.names, |key: &&Key| key.yaml] {
+        let mut names: Vec<&str> = listed.iter().flat_map(names).copied().collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+        let twice: Vec<_> = names.iter().filter(|name| unsupported::find(name).is_some()).collect();
+        assert!(twice.is_empty(), "supported and not: {twice:?}");
+    }
+    assert!(unsupported::SETTINGS.is_sorted_by(|(one, _), (other, _)| one < other));
 }

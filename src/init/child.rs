@@ -12,6 +12,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::lookup;
+use super::signals::Set;
 use super::supervise::Child;
 use super::terminal::Terminal;
 use super::vfork;
@@ -77,6 +78,8 @@ pub struct SpawnError {
 /// What execve(2) says of the last place where the command was looked for, or of the first where it was found.
 pub fn spawn(command: &Command) -> Result<Child, SpawnError> {
     let start = super::start_state();
+    // A C library that has started a thread (for the settings file) has unblocked the signals that it keeps for itself.
+    Set::ALL.block();
     let entries = match &command.envp {
         Envp::Inherited => environment(),
         Envp::Of(entries) => entries.clone(),

@@ -4,27 +4,35 @@ use std::net::SocketAddr;
 
 use nix::errno::Errno;
 
-use crate::intake::Settings;
+use crate::intake::{Settings, inherit};
 use crate::server::{self, Listeners};
 
-/// Binds what the settings ask for. What could not be bound is one line each, for the user; the rest listens all the same.
+/// Binds what the settings ask for, or takes over what was opened for us in its place. What could not be bound is one line each, for the user;
+/// the rest listens all the same.
 pub fn bind(settings: &Settings) -> (Listeners, Vec<String>) {
     let (mut listeners, mut problems) = (Listeners::default(), Vec::new());
     if !settings.enabled {
         return (listeners, problems);
     }
-    let hosts = if settings.port == 0 { &[][..] } else { &settings.hosts[..] };
-    for (address, error) in server::tcp(&mut listeners, hosts, settings.port) {
-        problems.push(tcp_problem(address, error));
+    // First, before a number that nobody has opened could become that of a socket of ours.
+    let inherited = inherit::listeners(settings, &mut problems);
+    if let Some(listener) = inherited.tcp {
+        listeners.take_tcp(listener);
+    } else {
+        let hosts = if settings.port == 0 { &[][..] } else { &settings.hosts[..] };
+        let failed = server::tcp(&mut listeners, hosts, settings.port);
+        problems.extend(failed.into_iter().map(|(address, error)| tcp_problem(address, error)));
     }
-    if let Some(path) = &settings.socket
+    if let Some(listener) = inherited.unix {
+        listeners.take_unix(listener);
+    } else if let Some(path) = &settings.socket
         && let Err(error) = server::unix(&mut listeners, path)
     {
         problems.push(format!(
-                "cannot listen on the unix socket {}: {error}; tracers can still use TCP, or set DD_APM_RECEIVER_SOCKET to a path in an \
-                 existing folder",
-                path.display()
-            ));
+            "cannot listen on the unix socket {}: {error}; tracers can still use TCP, or set DD_APM_RECEIVER_SOCKET to a path in an \
+             existing folder",
+            path.display()
+        ));
     }
     (listeners, problems)
 }
@@ -52,7 +60,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Errno, SocketAddr, bind, tcp_problem};
-    use crate::intake::Settings;
+    use crate::intake::{Inherited, Settings};
 
     fn settings(port: u16) -> Settings {
         Settings {
@@ -63,6 +71,7 @@ mod tests {
             receive_timeout: Duration::from_secs(5),
             connections_max: 10,
             body_bytes_max: 1000,
+            inherited: Inherited::default(),
         }
     }
 

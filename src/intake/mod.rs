@@ -8,6 +8,7 @@ mod answer;
 mod desk;
 mod headers;
 mod info;
+mod inherit;
 mod listen;
 mod obfuscation;
 mod rest;
@@ -17,6 +18,7 @@ mod traces;
 
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -50,6 +52,17 @@ pub struct Settings {
     pub connections_max: usize,
     /// Bytes of one body (`DD_APM_MAX_PAYLOAD_SIZE`).
     pub body_bytes_max: usize,
+    /// Listening sockets that we were started with.
+    pub inherited: Inherited,
+}
+
+/// Numbers of open files that are listening sockets, for what starts us with them (spec: trace-agent 1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inherited {
+    /// In place of binding the TCP port (`DD_APM_NET_RECEIVER_FD`).
+    pub tcp: Option<RawFd>,
+    /// In place of the unix socket (`DD_APM_UNIX_RECEIVER_FD`).
+    pub unix: Option<RawFd>,
 }
 
 /// Serves until `stop` has a deadline (or its sender is gone: then at once), and then until everything that has arrived is served, or the

@@ -4,6 +4,7 @@
 //! spans, less than handing it to another thread and waking that would cost a small body, and there is no queue in between that could be
 //! full. What is slow (compression, the network) is behind the relay's door.
 
+mod install;
 mod look;
 mod otlp;
 mod place;
@@ -31,6 +32,7 @@ use crate::trace::stats::{ClientStats, Concentrator, Flushed};
 use crate::trace::{Tracer, chunk, normalise, obfuscate, older};
 use crate::{version, view};
 
+pub use install::Install;
 pub use otlp::OtlpRequest;
 
 /// What the pipeline does to traces.
@@ -40,6 +42,10 @@ pub struct Settings {
     pub env: String,
     /// The host of payloads: `DD_HOSTNAME`, empty where it is unset or `none` (spec: serverless-init 4).
     pub hostname: String,
+    /// `DD_APM_MODE`, empty where it is unset: a tag of every payload.
+    pub apm_mode: String,
+    /// How tracing was installed, where an installer has said so.
+    pub install: Option<Install>,
     /// `DD_TAGS` and `DD_EXTRA_TAGS`: attributes of every span that lacks them.
     pub span_tags: Vec<(String, String)>,
     /// Which traces are sent.
@@ -52,6 +58,8 @@ pub struct Settings {
     pub peer_tags: Vec<String>,
     /// `DD_APM_SPAN_DERIVED_PRIMARY_TAGS`: span tags that stats are grouped by, too.
     pub primary_tags: Vec<String>,
+    /// How often stats of tracers are looked at that are complete (`DD_APM_CLIENT_STATS_FLUSH_INTERVAL`).
+    pub client_stats_interval: Duration,
     /// Agent-side stats are off (`DD_SERVERLESS_INIT_DISABLE_TRACE_STATS`).
     pub stats_disabled: bool,
     /// `DD_APM_FEATURES` has `component2name`: the operation name is the `component` tag.
@@ -170,10 +178,13 @@ pub struct Pipeline {
     languages: BTreeSet<String>,
     samplers: Samplers,
     sampled: sampled::Sampled,
+    installed: install::Installed,
     /// Numbers of a body's chunks, used again for the next body.
     left: Vec<usize>,
     concentrator: Concentrator,
     client_stats: ClientStats,
+    /// When they are looked at next, in nanoseconds since 1970.
+    client_stats_due_ns: u64,
     group_words: Vec<u32>,
 }
 
@@ -231,9 +242,11 @@ impl Pipeline {
             languages: BTreeSet::new(),
             samplers: Samplers::new(&settings.sampling, &settings.env, !settings.sending, now_ns),
             sampled: sampled::Sampled::default(),
+            installed: install::Installed::default(),
             left: Vec::new(),
             concentrator: stats::concentrator(&settings, now_ns),
             client_stats: stats::client_stats(&settings, now_ns),
+            client_stats_due_ns: now_ns,
             group_words: Vec::new(),
             settings,
             ledger,
@@ -359,7 +372,14 @@ impl Pipeline {
         let force = buckets == OpenBuckets::Flush;
         let mut flushed = Vec::new();
         self.concentrator.flush(now_ns, force, &mut |stats| flushed.push(stats));
-        self.client_stats.flush(now_ns, force, &mut |stats| flushed.push(stats));
+        let interval = u64::try_from(self.settings.client_stats_interval.as_nanos()).unwrap_or(0);
+        let next = now_ns.saturating_add(interval);
+        // A clock that was set back does not hold them up.
+        let waits = now_ns < self.client_stats_due_ns && self.client_stats_due_ns <= next;
+        if force || !waits {
+            self.client_stats_due_ns = next;
+            self.client_stats.flush(now_ns, force, &mut |stats| flushed.push(stats));
+        }
         self.send_flushed(flushed);
     }
 
@@ -410,5 +430,6 @@ fn agent(settings: &Settings) -> Agent<'_> {
         target_tps: settings.sampling.target_tps,
         errors_tps: settings.sampling.errors_tps,
         rare_sampler: settings.sampling.rare.is_some(),
+        apm_mode: &settings.apm_mode,
     }
 }

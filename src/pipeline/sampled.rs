@@ -17,8 +17,8 @@ pub(super) struct Sampled {
 }
 
 impl Sampled {
-    /// Leaves of a chunk what is sent of it. `mark` is where the table stood before the chunk came. Returns the attributes that samplers
-    /// write on its spans.
+    /// Leaves of a chunk what is sent of it. `mark` is where the table stood before the chunk came. What samplers write on its spans is in
+    /// [`Self::single`] then.
     pub(super) fn apply(
         &mut self,
         decision: &Decision,
@@ -26,7 +26,7 @@ impl Sampled {
         work: &mut Work,
         payload: &mut Payload,
         mark: Mark,
-    ) -> &[Single] {
+    ) {
         for Write { span, key, .. } in samplers.writes() {
             if work.spans[*span].notes.marks.has(key.mark()) {
                 work.remove_attribute(*span, key.text(), &payload.table.strings);
@@ -46,6 +46,15 @@ impl Sampled {
                 self.single.push((span, (key, ReadyValue::Number(*value))));
             }
         }
+    }
+
+    /// Adds an attribute of a span, by the span's index.
+    pub(super) fn write(&mut self, span: usize, key: Ref, value: Ref) {
+        self.single.push((span, (key, ReadyValue::Text(value))));
+    }
+
+    /// The attributes of single spans.
+    pub(super) fn single(&self) -> &[Single] {
         &self.single
     }
 }

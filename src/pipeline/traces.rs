@@ -21,7 +21,7 @@ const TRACKED_ERROR: [&str; 2] = ["_dd.error_tracking_standalone.error", "true"]
 
 /// A chunk's counts.
 fn counts(chunk: &Chunk) -> Counts {
-    Counts { spans: chunk.spans.range().len() as u64, chunks: 1, stats_groups: 0 }
+    Counts { spans: chunk.spans.range().len() as u64, chunks: 1, ..Counts::default() }
 }
 
 impl Pipeline {
@@ -211,8 +211,13 @@ impl Pipeline {
         let Context { body, source, .. } = *context;
         let payload = place.payload(&mut self.batch, &mut self.older);
         let work = &mut self.work;
-        let single = self.sampled.apply(decision, &self.samplers, work, payload, mark);
+        self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
+        if let Some(install) = &self.settings.install
+            && !decision.is_dropped
+        {
+            self.installed.tell(install, work, table, &mut self.sampled);
+        }
         let lacking: Vec<(Ref, Ref)> = span_tags(&self.settings.span_tags, table);
         let mut tracked = None;
         if decision.is_tracked_error {
@@ -228,7 +233,7 @@ impl Pipeline {
         let additions = Additions {
             is_dropped: decision.is_dropped,
             chunk: tracked.as_slice(),
-            single,
+            single: self.sampled.single(),
             marker,
             marks: marked_spans(chunk, context.body, is_first_gone),
             lacking: &lacking,

@@ -223,7 +223,7 @@ impl WayOut {
     ) -> Result<Response, String> {
         let (name, key) = &target.key;
         headers.insert(name, key.clone());
-        let Dialed { client, via } = self.client(target)?;
+        let Dialed { client, via, .. } = self.client(target)?;
         let mut request = client.request(method.clone(), target.url.clone()).headers(headers);
         if let Some(body) = body {
             request = request.body(body);

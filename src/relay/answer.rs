@@ -12,7 +12,7 @@ use reqwest::StatusCode;
 pub(super) enum Outcome {
     /// 2xx: the intake has it.
     Sent,
-    /// No answer, 408, 429 or 5xx: it goes again.
+    /// No answer, 408, 425, 429 or 5xx: it goes again.
     Retry {
         /// The failure in words.
         why: String,
@@ -23,6 +23,10 @@ pub(super) enum Outcome {
     KeyRefused(u16),
     /// 413.
     TooLarge,
+    /// It is larger than the intake takes, so it was not sent.
+    OverLimit,
+    /// As [`Outcome::Retry`], where it is not tried again.
+    GivenUp(String),
     /// Any other status: a retry would meet the same.
     Refused(String),
     /// A fault of our own.
@@ -36,7 +40,7 @@ impl Outcome {
             200..=299 => Self::Sent,
             401 | 403 => Self::KeyRefused(status.as_u16()),
             413 => Self::TooLarge,
-            408 | 429 | 500..=599 => {
+            408 | 425 | 429 | 500..=599 => {
                 Self::Retry { why: format!("it answers {}", words(status)), after }
             }
             300..=399 => Self::Refused(format!(
@@ -125,6 +129,7 @@ mod tests {
             Outcome::Retry { after: None, .. } => "retry without its Retry-After",
             Outcome::KeyRefused(_) => "key",
             Outcome::TooLarge => "large",
+            Outcome::OverLimit | Outcome::GivenUp(_) => "none of an answer",
             Outcome::Refused(_) => "refused",
             Outcome::Fault => "fault",
         }
@@ -135,7 +140,7 @@ mod tests {
         for status in 200..600 {
             let expect = match status {
                 200..300 => "sent",
-                408 | 429 | 500.. => "retry",
+                408 | 425 | 429 | 500.. => "retry",
                 401 | 403 => "key",
                 413 => "large",
                 _ => "refused",

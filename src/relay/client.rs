@@ -10,10 +10,14 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
 
 use crate::limits::SENDS_IN_FLIGHT_MAX;
-use crate::relay::{Settings, proxy};
+use crate::relay::{Settings, TlsMin, proxy};
 
 /// How long a connection may be idle in the pool. Shorter than the idle time-outs of the usual load balancers (60 s and more).
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -24,8 +28,12 @@ const SESSIONS_MAX: usize = 4;
 /// The TLS settings for all connections, and what is wrong with the user's CA file if something is: the built-in roots are used alone then.
 pub(super) fn tls(settings: &Settings) -> Result<(ClientConfig, Option<String>), String> {
     let provider = Arc::new(ring::default_provider());
+    let versions: &[&SupportedProtocolVersion] = match settings.connecting.tls_min {
+        TlsMin::V12 => &[&TLS13, &TLS12],
+        TlsMin::V13 => &[&TLS13],
+    };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| format!("TLS can't be set up: {error}"))?;
     let mut problem = None;
     let mut config = if settings.skip_tls_check {
@@ -64,6 +72,7 @@ fn add_roots(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
 pub(super) fn build(
     tls: ClientConfig,
     proxy: Option<&proxy::Proxy>,
+    connect_timeout: Duration,
     timeout: Option<Duration>,
 ) -> Result<Client, String> {
     let mut builder = Client::builder()
@@ -73,6 +82,7 @@ pub(super) fn build(
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .referer(false)
+        .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_MAX)
         .pool_max_idle_per_host(SENDS_IN_FLIGHT_MAX);
     if let Some(timeout) = timeout {

@@ -2,13 +2,13 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, Url};
 use rustls::ClientConfig;
 
 use crate::relay::answer::scrubbed;
-use crate::relay::{Settings, client, proxy};
+use crate::relay::{Family, Settings, client, proxy};
 
 /// Makes HTTP clients by the settings for proxies, certificates and TLS.
 pub(crate) struct Dialer {
@@ -26,14 +26,19 @@ pub(crate) struct Dialed {
     pub(crate) client: Client,
     /// The proxy in words, for errors, which may be its own. Empty without one.
     pub(crate) via: String,
+    made: Instant,
 }
 
 impl Dialer {
     /// One that has read and built nothing yet.
     pub(crate) fn new(settings: Settings) -> Self {
-        let keys = settings.further.iter().map(|further| &further.api_key);
-        let keys = settings.api_key.iter().chain(keys);
+        let intakes = Family::ALL.map(|family| settings.intake(family));
+        let keys = intakes.iter().flat_map(|intake| {
+            intake.api_key.iter().chain(intake.copies().map(|copy| &copy.api_key))
+        });
         let mut secrets: Vec<String> = keys.map(|key| key.expose().to_owned()).collect();
+        secrets.sort_unstable();
+        secrets.dedup();
         for url in [&settings.proxy_http, &settings.proxy_https].into_iter().flatten() {
             let url = url.expose().split_once("://").map_or(url.expose(), |(_, rest)| rest);
             if let Some((userinfo, _)) = url.rsplit_once('@') {
@@ -69,9 +74,21 @@ impl Dialer {
             }
             None
         });
-        let client = client::build(tls.clone()?, proxy.as_ref(), timeout)?;
+        let client =
+            client::build(tls.clone()?, proxy.as_ref(), self.settings.connecting.timeout, timeout)?;
         let via = proxy.map(|proxy| format!(" (through the proxy {})", proxy.url));
-        Ok(Dialed { client, via: via.unwrap_or_default() })
+        Ok(Dialed { client, via: via.unwrap_or_default(), made: Instant::now() })
+    }
+
+    /// Whether connections that were made with `dialed` may still be used.
+    pub(crate) fn lasts(&self, dialed: &Dialed) -> bool {
+        let most = self.settings.connecting.reset_interval;
+        most.is_none_or(|most| dialed.made.elapsed() < most)
+    }
+
+    /// The longest that connecting may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.settings.connecting.timeout
     }
 
     /// `text` without the secrets of the settings.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -11,7 +11,9 @@ use crate::ledger::{Counts, Shed};
 use crate::limits::SENDS_IN_FLIGHT_MAX;
 use crate::relay::backoff::{CAP, CAP_IN_FLUSH, Gate, wait};
 use crate::relay::input::Input;
+use crate::relay::kind::Cut;
 use crate::relay::pack::Encoding;
+use crate::relay::room::{Share, Taken};
 use crate::relay::{Kind, Part, Payload};
 
 /// Bodies that wait for reuse.
@@ -42,6 +44,8 @@ pub(super) struct Item {
     pub(super) counts: Counts,
     pub(super) languages: Arc<str>,
     pub(super) parts: Arc<[Part]>,
+    /// When it was compressed, which is soon after its last item had come.
+    pub(super) made_at: SystemTime,
     /// Failed attempts.
     failures: u32,
     state: State,
@@ -66,6 +70,7 @@ impl Item {
             counts: payload.counts,
             languages: Arc::from(payload.languages.as_str()),
             parts: mem::take(&mut payload.parts).into(),
+            made_at: SystemTime::now(),
             failures: 0,
             state: State::Waits(Instant::now()),
         }
@@ -78,12 +83,15 @@ impl Item {
             kind: self.kind,
             body,
             encoding: self.encoding,
+            raw_len: self.raw_len,
             languages,
+            made_at: self.made_at,
             failures: self.failures,
         }
     }
 
-    fn bytes(&self) -> usize {
+    /// What the queue counts for it.
+    pub(super) fn bytes(&self) -> usize {
         size_of::<(Number, Self)>()
             + self.body.len()
             + self.languages.len()
@@ -98,7 +106,9 @@ pub(super) struct Outgoing {
     pub(super) kind: Kind,
     pub(super) body: Bytes,
     pub(super) encoding: Encoding,
+    pub(super) raw_len: usize,
     pub(super) languages: Arc<str>,
+    pub(super) made_at: SystemTime,
     /// Failed attempts before this one.
     pub(super) failures: u32,
 }
@@ -127,9 +137,9 @@ pub(super) struct Held {
     /// Compressed payloads, the oldest first.
     items: BTreeMap<Number, Item>,
     /// Bytes of all that, with what is beside the bodies.
-    pub(super) bytes: usize,
+    pub(super) share: Share,
     /// One for each [`Kind`].
-    gates: [Gate; 2],
+    gates: [Gate; Kind::ALL.len()],
     /// Bodies that wait for reuse.
     spare: Vec<Vec<u8>>,
     /// Bodies are not kept: another queue has those of all.
@@ -145,10 +155,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Takes a payload.
-    pub(super) fn push(&mut self, input: Arc<Input>) {
+    /// Takes a payload, for which room was taken.
+    pub(super) fn push(&mut self, input: Arc<Input>, taken: Taken<'_>) {
         self.last += 1;
-        self.bytes += input.bytes;
+        self.share.add(taken);
         self.input.push_back((Number { pushed: self.last, part: 0 }, input));
     }
 
@@ -212,12 +222,12 @@ impl Held {
         Some((number, input))
     }
 
-    /// Takes out a payload that the intake finds too large, if it can be cut: its parts make up the whole.
-    pub(super) fn take_cuttable(&mut self, number: Number) -> Option<Item> {
+    /// Takes out a payload that is too large, if it can be cut: its parts make up the whole. `is_answer`: the intake has said so.
+    pub(super) fn take_cuttable(&mut self, number: Number, is_answer: bool) -> Option<Item> {
         let item = self.items.get(&number)?;
         let mut sum = Counts::default();
         item.parts.iter().for_each(|part| sum.add(part.counts));
-        if item.kind != Kind::Traces
+        if item.kind.traits().cut == Cut::Never
             || item.parts.len() < 2
             || sum != item.counts
             || self.packing.is_some()
@@ -226,29 +236,51 @@ impl Held {
         }
         let item = self.items.remove(&number)?;
         self.packing = Some((number, item.counts, item.bytes()));
-        self.gates[item.kind as usize].succeeded();
+        if is_answer {
+            self.gates[item.kind as usize].succeeded();
+        }
         Some(item)
     }
 
-    /// What was being compressed is so no more. Its counts; nothing where a deadline has taken it (with any other payload as `number`).
-    pub(super) fn end_packing(&mut self, number: Option<Number>) -> Option<Counts> {
+    /// Bytes that count for what is being compressed.
+    pub(super) fn packing_bytes(&self) -> usize {
+        self.packing.map_or(0, |(.., bytes)| bytes)
+    }
+
+    /// What was being compressed is lost. Its counts; nothing where a deadline has taken it (with any other payload as `number`).
+    pub(super) fn lose_packing(&mut self, number: Option<Number>) -> Option<Counts> {
         let (_, counts, bytes) =
             self.packing.take_if(|(packing, ..)| number.is_none_or(|number| number == *packing))?;
-        self.bytes -= bytes;
+        self.share.give_back(bytes);
         Some(counts)
     }
 
-    /// Puts in what became of the payload `number`: itself compressed, or its pieces.
-    pub(super) fn put(&mut self, number: Number, items: Vec<Item>) {
+    /// Puts in what became of the payload `number`: itself compressed, or its pieces; `grown` is the room for what they have more than it had.
+    /// Not where a deadline has taken it.
+    pub(super) fn put(&mut self, number: Number, items: Vec<Item>, grown: Option<Taken<'_>>) {
+        let Some((.., before)) = self.packing.take_if(|(packing, ..)| *packing == number) else {
+            return;
+        };
+        let after: usize = items.iter().map(Item::bytes).sum();
+        match grown {
+            Some(taken) => self.share.add(taken),
+            None => self.share.give_back(before.saturating_sub(after)),
+        }
         for (i, item) in items.into_iter().enumerate() {
             let mut number = number;
             if i > 0 {
                 self.parts += 1;
                 number.part = self.parts;
             }
-            self.bytes += item.bytes();
             self.items.insert(number, item);
         }
+    }
+
+    /// How many bytes there are, where a payload is among them that is neither on the wire nor being compressed.
+    pub(super) fn bytes_with_waiting(&self) -> Option<usize> {
+        let waits = |item: &Item| matches!(item.state, State::Waits(_));
+        let has_waiting = !self.input.is_empty() || self.items.values().any(waits);
+        has_waiting.then(|| self.share.bytes())
     }
 
     /// Takes out the oldest payload that is neither on the wire nor being compressed.
@@ -259,11 +291,11 @@ impl Held {
             .find(|(_, item)| matches!(item.state, State::Waits(_)))
             .map(|(number, _)| *number);
         if let Some(item) = waiting.and_then(|number| self.items.remove(&number)) {
-            self.bytes -= item.bytes();
+            self.share.give_back(item.bytes());
             return Some(item.counts);
         }
         let (_, input) = self.input.pop_front()?;
-        self.bytes -= input.bytes;
+        self.share.give_back(input.bytes);
         let counts = input.counts;
         if let Some(body) = Arc::into_inner(input).and_then(Input::into_body) {
             self.keep_spare(body);
@@ -276,18 +308,18 @@ impl Held {
         let mut gone = Counts::default();
         let later = self.items.split_off(&Number { pushed: mark + 1, part: 0 });
         for item in mem::replace(&mut self.items, later).into_values() {
-            self.bytes -= item.bytes();
+            self.share.give_back(item.bytes());
             gone.add(item.counts);
         }
         while self.input.front().is_some_and(|(number, _)| number.pushed <= mark) {
             if let Some((_, input)) = self.input.pop_front() {
-                self.bytes -= input.bytes;
+                self.share.give_back(input.bytes);
                 gone.add(input.counts);
             }
         }
         if let Some((_, counts, bytes)) = self.packing.take_if(|(number, ..)| number.pushed <= mark)
         {
-            self.bytes -= bytes;
+            self.share.give_back(bytes);
             gone.add(counts);
         }
         self.has_dropped |= !gone.is_empty();
@@ -305,14 +337,14 @@ impl Held {
     }
 
     /// What to send next: the oldest that is due. `under_way` requests of each kind are on the wire.
-    pub(super) fn next(&mut self, now: Instant, under_way: [usize; 2]) -> Next {
+    pub(super) fn next(&mut self, now: Instant, under_way: [usize; Kind::ALL.len()]) -> Next {
         if under_way.iter().sum::<usize>() >= SENDS_IN_FLIGHT_MAX {
             return Next::Nothing;
         }
         let mut soonest: Option<Instant> = None;
         let mut sooner =
             |at: Instant| soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
-        let mut open = [true; 2];
+        let mut open = [true; Kind::ALL.len()];
         for ((gate, under_way), open) in self.gates.iter().zip(under_way).zip(&mut open) {
             let closed_until = gate.closed_until(now);
             *open = closed_until.is_none() && under_way < gate.sends_max(SENDS_IN_FLIGHT_MAX);
@@ -321,7 +353,7 @@ impl Held {
             }
         }
         // There may be tens of thousands of small payloads, and a push waits for this lock.
-        if open == [false; 2] {
+        if open == [false; Kind::ALL.len()] {
             return soonest.map_or(Next::Nothing, Next::At);
         }
         for (number, item) in self.items.iter_mut().filter(|(_, item)| open[item.kind as usize]) {
@@ -359,7 +391,7 @@ impl Held {
     /// The endpoint of this payload has answered; the payload is settled and leaves. Its counts.
     pub(super) fn take_settled(&mut self, number: Number, is_answer: bool) -> Option<Counts> {
         let item = self.items.remove(&number)?;
-        self.bytes -= item.bytes();
+        self.share.give_back(item.bytes());
         if is_answer {
             self.gates[item.kind as usize].succeeded();
         }
@@ -378,7 +410,7 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
     use std::time::{Duration, Instant};
 
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
@@ -387,6 +419,7 @@ mod tests {
     use crate::ledger::Counts;
     use crate::relay::Compression;
     use crate::relay::pack::Packer;
+    use crate::relay::room::{Room, Share};
 
     fn payload(kind: Kind, bytes: usize) -> Arc<Input> {
         let counts = Counts { spans: 1, ..Counts::default() };
@@ -394,17 +427,38 @@ mod tests {
         Arc::new(Input::new(Payload { kind, body, counts, languages, parts: Vec::new() }))
     }
 
+    /// More than all tests here need.
+    static ROOM: LazyLock<Arc<Room>> = LazyLock::new(|| Arc::new(Room::new(1 << 40)));
+
+    fn nothing_held() -> Held {
+        Held { share: Share::of(&ROOM), ..Held::default() }
+    }
+
+    fn push(held: &mut Held, kind: Kind, bytes: usize) {
+        let input = payload(kind, bytes);
+        let taken = ROOM.take(input.bytes).unwrap();
+        held.push(input, taken);
+    }
+
+    /// So many requests with traces and so many with stats.
+    fn on_the_wire(traces: usize, stats: usize) -> [usize; Kind::ALL.len()] {
+        let mut under_way = [0; Kind::ALL.len()];
+        (under_way[Kind::Traces as usize], under_way[Kind::Stats as usize]) = (traces, stats);
+        under_way
+    }
+
     /// Takes everything through compression.
     fn pack_all(held: &mut Held) {
-        let mut packer = Packer::new(Compression::Gzip);
+        let mut packer = Packer::new([Compression::Gzip(1); 3]);
         while let Some((number, input)) = held.take_input() {
             let item = input.packed(&mut packer).unwrap().item;
-            assert!(held.end_packing(Some(number)).is_some());
-            held.put(number, vec![item]);
+            let grown = item.bytes().saturating_sub(held.packing_bytes());
+            let grown = (grown > 0).then(|| ROOM.take(grown).unwrap());
+            held.put(number, vec![item], grown);
         }
     }
 
-    fn send(held: &mut Held, now: Instant, under_way: [usize; 2]) -> Option<Number> {
+    fn send(held: &mut Held, now: Instant, under_way: [usize; Kind::ALL.len()]) -> Option<Number> {
         match held.next(now, under_way) {
             Next::Send(outgoing) => Some(outgoing.number),
             _ => None,
@@ -413,43 +467,45 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_first_and_after_a_failure_one_alone() {
-        let mut held = Held::default();
-        (0..4).for_each(|_| held.push(payload(Kind::Traces, 10)));
-        held.push(payload(Kind::Stats, 10));
+        let mut held = nothing_held();
+        (0..4).for_each(|_| push(&mut held, Kind::Traces, 10));
+        push(&mut held, Kind::Stats, 10);
         pack_all(&mut held);
         let now = Instant::now();
-        let first = send(&mut held, now, [0, 0]).unwrap();
-        let second = send(&mut held, now, [1, 0]).unwrap();
+        let first = send(&mut held, now, on_the_wire(0, 0)).unwrap();
+        let second = send(&mut held, now, on_the_wire(1, 0)).unwrap();
         assert!(first < second);
         held.wait_again(first, None, now, 0.5);
-        let Next::Send(stats) = held.next(now, [1, 0]) else {
+        let Next::Send(stats) = held.next(now, on_the_wire(1, 0)) else {
             panic!("the other endpoint has not failed")
         };
         assert_eq!(stats.kind, Kind::Stats);
-        let Next::At(at) = held.next(now, [1, 1]) else {
+        let Next::At(at) = held.next(now, on_the_wire(1, 1)) else {
             panic!("the endpoint is left alone for a while")
         };
         assert_eq!(at, now + Duration::from_millis(50));
-        assert_eq!(send(&mut held, at, [1, 1]), None, "one request alone tries it");
-        assert_eq!(send(&mut held, at, [0, 1]), Some(first));
+        assert_eq!(send(&mut held, at, on_the_wire(1, 1)), None, "one request alone tries it");
+        assert_eq!(send(&mut held, at, on_the_wire(0, 1)), Some(first));
         assert!(held.take_settled(first, true).is_some());
-        assert!(send(&mut held, at, [1, 1]).is_some());
+        assert!(send(&mut held, at, on_the_wire(1, 1)).is_some());
     }
 
     #[test]
     fn five_are_under_way_at_most() {
-        let mut held = Held::default();
-        (0..9).for_each(|_| held.push(payload(Kind::Traces, 10)));
+        let mut held = nothing_held();
+        (0..9).for_each(|_| push(&mut held, Kind::Traces, 10));
         pack_all(&mut held);
         let sent = (0..9)
-            .filter(|under_way| send(&mut held, Instant::now(), [*under_way, 0]).is_some())
+            .filter(|under_way| {
+                send(&mut held, Instant::now(), on_the_wire(*under_way, 0)).is_some()
+            })
             .count();
         assert_eq!(sent, 5);
     }
 
     #[test]
     fn spare_bodies_are_few_and_not_larger_than_what_is_sent() {
-        let mut held = Held::default();
+        let mut held = nothing_held();
         let body = |len: usize, capacity: usize| {
             let mut body = Vec::with_capacity(capacity);
             body.resize(len, 0);
@@ -470,12 +526,12 @@ mod tests {
         /// Whatever happens, bytes and counts are those of what is in it, and nothing is left at the end.
         #[test]
         fn bytes_and_counts_are_exact(steps in prop::collection::vec((0_u8..9, any::<bool>(), 0_usize..1000), 1..80)) {
-            let (mut held, mut inside, now) = (Held::default(), 0_u64, Instant::now());
+            let (mut held, mut inside, now) = (nothing_held(), 0_u64, Instant::now());
             for (step, is_stats, n) in steps {
                 let kind = if is_stats { Kind::Stats } else { Kind::Traces };
                 let gone = match step {
                     0..3 => {
-                        held.push(payload(kind, n));
+                        push(&mut held, kind, n);
                         inside += 1;
                         None
                     }
@@ -484,9 +540,9 @@ mod tests {
                         None
                     }
                     4 => held.take_oldest_waiting(),
-                    5 => send(&mut held, now, [0, 0]).and_then(|number| held.take_settled(number, true)),
+                    5 => send(&mut held, now, on_the_wire(0, 0)).and_then(|number| held.take_settled(number, true)),
                     6 => {
-                        if let Some(number) = send(&mut held, now, [0, 0]) {
+                        if let Some(number) = send(&mut held, now, on_the_wire(0, 0)) {
                             held.wait_again(number, None, now, 0.0);
                         }
                         None
@@ -499,11 +555,11 @@ mod tests {
                 };
                 inside -= gone.map_or(0, |gone| gone.spans);
                 prop_assert_eq!(held.counts().spans, inside);
-                prop_assert_eq!(held.bytes == 0, inside == 0);
+                prop_assert_eq!(held.share.bytes() == 0, inside == 0);
                 prop_assert_eq!(held.oldest().is_none(), inside == 0);
             }
             prop_assert_eq!(held.take_until(held.last).spans, inside);
-            prop_assert!(held.bytes == 0 && held.oldest().is_none());
+            prop_assert!(held.share.bytes() == 0 && held.oldest().is_none());
         }
     }
 }

@@ -89,7 +89,7 @@ mod tests {
             languages: String::new(),
             parts: Vec::new(),
         });
-        let mut packer = Packer::new(Compression::Zstd);
+        let mut packer = Packer::new([Compression::Zstd(1); 3]);
         let [first, second] = [(); 2].map(|()| input.packed(&mut packer).unwrap());
         assert_eq!(first.item.body.as_ptr(), second.item.body.as_ptr());
         assert_eq!((first.body.len(), second.body.len()), (700, 0));

@@ -1,12 +1,14 @@
-//! Sending out: a queue bounded in bytes, compression, requests, retries. It knows bytes, an endpoint and counts; what a span is it does not.
+//! Sending out: queues bounded in bytes, compression, requests, retries. It knows bytes, endpoints and counts; what a span is it does not.
 //!
-//! A payload goes `push` → [`queue`] (as it is, an [`input`]; [`held`] is what is in it) → the relay's one thread, [`run`] → [`pack`] (compressed, back into
-//! the queue) → [`send`] (one request; up to five at once) → [`answer`] (what the answer means) → settled in the queue, which alone counts in
-//! the ledger. [`backoff`] says how long a failed payload waits, [`dial`], [`proxy`] and [`client`] how the intake is reached, [`say`] what a
-//! person is told about it.
+//! A payload goes `push` → [`queues`] → [`queue`] (as it is, an [`input`]; [`held`] is what is in it) → the relay's one thread, [`run`] → [`pack`]
+//! (compressed, back into the queue) → [`send`] (one request; up to five at once) → [`answer`] (what the answer means) → settled in the queue,
+//! which alone counts in the ledger. [`kind`] is the table of what is sent where and how, [`headers`] what a request says beside the body, [`cut`] what
+//! becomes of a body that is too large. [`backoff`] says how long a failed payload waits, [`dial`], [`proxy`] and [`client`] how the intake is reached,
+//! [`say`] what a person is told about it.
 //!
-//! Each destination has a queue and a sender of its own, so none waits for another; what they share is the thread, the compressed bytes and the
-//! settings of connections.
+//! Kinds of one [`Family`] go to one intake and its copies. Each destination of each family has a queue and a sender of its own, so none waits for
+//! another; what they share is the thread, the compressed bytes, the settings of connections and one bound of memory, the [`room`]. Where that is
+//! taken up, what holds the most for its weight lets go of its oldest: logs that pile up cost traces nothing that is within their part.
 //!
 //! Every payload stays in the queue until it is settled, also while it is on the wire: what a request works on is a reference to the same bytes.
 //! So a panic, a deadline or an aborted request loses no count.
@@ -14,49 +16,49 @@
 mod answer;
 mod backoff;
 mod client;
+mod cut;
 mod dial;
+mod headers;
 mod held;
 mod input;
 mod jump;
+mod kind;
 mod pack;
 mod proxy;
 mod queue;
+mod queues;
+mod room;
 mod run;
 mod say;
 mod send;
+mod settings;
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use reqwest::header::HeaderValue;
 use tokio::sync::Notify;
 
 use crate::ledger::{Counts, Ledger};
 use crate::limits::QUEUE_BYTES_MIN;
-use crate::secret::{ApiKey, Url};
+use crate::secret::ApiKey;
 
-use input::Input;
 use queue::Queue;
+use queues::Queues;
+use room::Room;
 use run::Lane;
-use send::{NamedBy, Sender};
+use send::{Role, Sender};
 
 pub(crate) use answer::cause;
 pub(crate) use dial::{Dialed, Dialer};
 pub(crate) use jump::Jump;
 pub(crate) use run::{give_memory_back, runtime};
 
-/// Which endpoint of the intake a payload is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A protobuf `AgentPayload` for `/api/v0.2/traces`.
-    Traces,
-    /// A msgpack `StatsPayload` for `/api/v0.2/stats`.
-    Stats,
-}
+pub use kind::{Family, Kind};
+pub use settings::{Compression, Connecting, Destination, Intake, Settings, TlsMin};
 
 /// One request body that is to be sent.
 #[derive(Debug)]
@@ -74,7 +76,8 @@ pub struct Payload {
 }
 
 /// A run of bytes in a body that may also be sent in another payload, such as one repeated field of a protobuf message. Parts don't
-/// overlap and stand in ascending order. The bytes outside of all parts are repeated in every payload that is cut from the body.
+/// overlap and stand in ascending order. The bytes outside of all parts are repeated in every payload that is cut from the body. In JSON the
+/// parts are the members of one array or object, without the comma that alone stands between two of them and goes with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Its place in the body.
@@ -91,14 +94,11 @@ pub struct Relay {
 
 /// What all clones of a [`Relay`] share.
 struct Handle {
-    /// The main destination's queue.
-    queue: Arc<Queue>,
-    /// Those of further ones.
-    further: Vec<Arc<Queue>>,
+    queues: Arc<Queues>,
 }
 
 impl Relay {
-    /// Starts the relay's thread. Without a usable API key there is none: what is pushed is counted as [`crate::ledger::Shed::NoKey`].
+    /// Starts the relay's thread. Without any usable API key there is none: what is pushed is counted as [`crate::ledger::Shed::NoKey`].
     /// Nothing is connected, read or built before the first payload.
     ///
     /// # Errors
@@ -117,57 +117,59 @@ impl Relay {
         ledger: Arc<Ledger>,
         wall: Clock,
     ) -> io::Result<Self> {
-        let key = settings.api_key.as_ref().and_then(header);
         let changed = Arc::new(Notify::new());
-        let Some(key) = key else {
-            let queue = Arc::new(Queue::new(0, false, ledger, changed));
-            return Ok(Self { handle: Arc::new(Handle { queue, further: Vec::new() }) });
-        };
-        let share = settings.queue_bytes_max / (settings.further.len() + 1);
-        let bytes_max =
-            if settings.further.is_empty() { share } else { share.max(QUEUE_BYTES_MIN) };
+        let room = Arc::new(Room::new(bytes_max(&settings)));
         let dialer = Arc::new(Dialer::new(settings.clone()));
-        let sender = |url: &str, key, named_by| {
-            Sender::new(Arc::clone(&dialer), url, key, settings.request_timeout, named_by)
-        };
-        let queue =
-            Arc::new(Queue::new(bytes_max, true, Arc::clone(&ledger), Arc::clone(&changed)));
-        let main = sender(&settings.trace_url, key, NamedBy::Main);
-        let mut lanes = vec![Lane::new(Arc::clone(&queue), main)];
-        for Destination { url, api_key } in &settings.further {
-            let Some(key) = header(api_key) else { continue };
-            let sender = sender(url, key, NamedBy::Further);
-            let queue = Queue::further(bytes_max, &sender.host, &ledger, Arc::clone(&changed));
-            lanes.push(Lane::new(Arc::new(queue), sender));
+        let (mut all, mut lanes) = (Vec::new(), Vec::new());
+        let mut keys = Keys::default();
+        for family in Family::ALL {
+            let intake = settings.intake(family);
+            let key = keys.header(intake.api_key.as_ref());
+            let queue =
+                Queue::new(family, &room, key.is_some(), Arc::clone(&ledger), Arc::clone(&changed));
+            all.push(Arc::new(queue));
+            let Some(key) = key else { continue };
+            let sender = |url: &str, key, role| {
+                Sender::new(Arc::clone(&dialer), url, key, settings.request_timeout, family, role)
+            };
+            let main = sender(&intake.url, key, Role::Main);
+            lanes.extend(all.last().map(|queue| Lane::new(Arc::clone(queue), main)));
+            for (role, Destination { url, api_key }) in copies(intake) {
+                let Some(key) = keys.header(Some(api_key)) else { continue };
+                let sender = sender(url, key, role);
+                let changed = Arc::clone(&changed);
+                let queue = Arc::new(Queue::further(family, &room, &sender.host, &ledger, changed));
+                all.push(Arc::clone(&queue));
+                lanes.push(Lane::new(queue, sender));
+            }
         }
-        let further = lanes.iter().skip(1).map(|lane| Arc::clone(&lane.queue)).collect();
-        run::spawn(lanes, changed, settings.compression, Jump::new(wall))?;
-        Ok(Self { handle: Arc::new(Handle { queue, further }) })
+        let compression = Family::ALL.map(|family| settings.intake(family).compression);
+        let queues = Arc::new(Queues { all, room, ledger, off: settings.off });
+        if !lanes.is_empty() {
+            run::spawn(lanes, changed, Arc::clone(&queues), compression, Jump::new(wall))?;
+        }
+        Ok(Self { handle: Arc::new(Handle { queues }) })
     }
 
-    /// Hands over a payload, for every destination. Never blocks and never waits: where a queue has no room, its oldest payloads that are not
-    /// on the wire are shed and counted.
+    /// Hands over a payload, for every destination of its family. Never blocks and never waits: where there is no room, the oldest payloads of
+    /// the fullest queue that are not on the wire are shed and counted. What is switched off ([`Settings::off`]) counts as filtered.
     pub fn push(&self, payload: Payload) {
-        let input = Arc::new(Input::new(payload));
-        for queue in &self.handle.further {
-            queue.push(Arc::clone(&input));
-        }
-        self.handle.queue.push(input);
+        self.handle.queues.push(payload);
     }
 
     /// An empty `Vec` for the next body: one whose payload was compressed, with its capacity, or a new one.
     pub fn buffer(&self) -> Vec<u8> {
-        self.handle.queue.buffer()
+        self.handle.queues.buffer()
     }
 
     /// An early flush: what waits for a retry goes at once.
     pub fn hurry(&self) {
-        self.handle.queues().for_each(|queue| queue.hurry());
+        self.handle.each().for_each(|queue| queue.hurry());
     }
 
     /// Has all that was pushed before sent now, and retried soon where that fails, until [`Flush::wait`] has returned.
     pub fn begin_flush(&self) -> Flush {
-        let marks = self.handle.queues().map(|queue| queue.begin_flush()).collect();
+        let marks = self.handle.each().map(|queue| queue.begin_flush()).collect();
         Flush { handle: Arc::clone(&self.handle), marks }
     }
 
@@ -180,14 +182,14 @@ impl Relay {
     /// What the relay holds now, for all destinations: waiting, being compressed or on the wire.
     pub fn held(&self) -> Counts {
         let mut held = Counts::default();
-        self.handle.queues().for_each(|queue| held.add(queue.held()));
+        self.handle.each().for_each(|queue| held.add(queue.held()));
         held
     }
 
-    /// Bytes that the queues hold now, never above [`Settings::queue_bytes_max`] (but for the least share of each). Bytes that several
+    /// Bytes that the queues hold now, never above [`Settings::queue_bytes_max`] (or the least for its destinations). Bytes that several
     /// destinations share count in each of them.
     pub fn held_bytes(&self) -> usize {
-        self.handle.queues().map(|queue| queue.held_bytes()).sum()
+        self.handle.each().map(|queue| queue.held_bytes()).sum()
     }
 }
 
@@ -202,7 +204,7 @@ impl Flush {
     /// Blocks the caller until all of it is sent or shed, or until `until`; see [`Relay::flush`].
     pub fn wait(self, until: Instant) -> bool {
         // Every queue has to be ended, whatever became of those before it.
-        let ends = self.handle.queues().zip(self.marks);
+        let ends = self.handle.each().zip(self.marks);
         let settled: Vec<bool> = ends.map(|(queue, mark)| queue.end_flush(mark, until)).collect();
         !settled.contains(&false)
     }
@@ -237,86 +239,48 @@ impl fmt::Debug for Relay {
 }
 
 impl Handle {
-    /// All queues, the main one first.
-    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        [&self.queue].into_iter().chain(&self.further)
+    /// All queues.
+    fn each(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.queues.all.iter()
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.queues().for_each(|queue| queue.close());
+        self.each().for_each(|queue| queue.close());
+    }
+}
+
+/// Bytes that all queues together may hold: what is set, or one payload and the next for each destination where several get copies.
+fn bytes_max(settings: &Settings) -> usize {
+    let destinations = Family::ALL.map(|family| 1 + settings.intake(family).copies().count());
+    match destinations.into_iter().max() {
+        Some(most) if most > 1 => settings.queue_bytes_max.max(most * QUEUE_BYTES_MIN),
+        _ => settings.queue_bytes_max,
+    }
+}
+
+/// The further destinations of an intake, each with its role.
+fn copies(intake: &Intake) -> impl Iterator<Item = (Role, &Destination)> {
+    let further = intake.further.iter().map(|to| (Role::Further, to));
+    further.chain(intake.best_effort.iter().map(|to| (Role::BestEffort, to)))
+}
+
+/// Keys as headers. The families mostly have the same one: what is wrong with it is said once.
+#[derive(Default)]
+struct Keys<'a> {
+    last: Option<(&'a ApiKey, Option<HeaderValue>)>,
+}
+
+impl<'a> Keys<'a> {
+    fn header(&mut self, key: Option<&'a ApiKey>) -> Option<HeaderValue> {
+        let key = key?;
+        match &self.last {
+            Some((last, known)) if *last == key => known.clone(),
+            _ => self.last.insert((key, header(key))).1.clone(),
+        }
     }
 }
 
 /// A wall clock.
 pub type Clock = Box<dyn FnMut() -> SystemTime + Send>;
-
-/// Where and how payloads are sent.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The key for the intake. Without one nothing is sent: what comes is counted as shed ([`crate::ledger::Shed::NoKey`]).
-    pub api_key: Option<ApiKey>,
-    /// Scheme, host and port of the trace intake, such as `https://trace.agent.datadoghq.com`. `/api/v0.2/traces` and `/api/v0.2/stats`
-    /// are appended.
-    pub trace_url: String,
-    /// Further intakes that get a copy of everything, as long as there is a key for the first.
-    pub further: Vec<Destination>,
-    /// Bytes that the queues of all destinations together may hold, payloads that are being sent included; each has an equal share, and at
-    /// least [`QUEUE_BYTES_MIN`]. A payload that is larger than its queue (3.2 MB before it is compressed) is shed.
-    pub queue_bytes_max: usize,
-    /// How trace payloads are compressed. (Stats always go as gzip, as the agent does.)
-    pub compression: Compression,
-    /// The proxy for http targets, with user and password where it has them.
-    pub proxy_http: Option<Url>,
-    /// The proxy for https targets.
-    pub proxy_https: Option<Url>,
-    /// Hosts that are reached without the proxy, in the rules of Go's `httpproxy` (host and its subdomains, `.suffix`, IP, CIDR, `*`).
-    pub no_proxy: Vec<String>,
-    /// A PEM file of further root certificates, read only when it is named.
-    pub ca_file: Option<PathBuf>,
-    /// Accept any certificate (`DD_SKIP_SSL_VALIDATION`).
-    pub skip_tls_check: bool,
-    /// The longest a request may take, from connecting to the end of its answer.
-    pub request_timeout: Duration,
-}
-
-#[cfg(test)]
-impl Settings {
-    /// No intake, no queue and no proxy: for tests that change what they are about.
-    pub(crate) fn none() -> Self {
-        Self {
-            api_key: None,
-            trace_url: String::new(),
-            further: Vec::new(),
-            queue_bytes_max: 0,
-            compression: Compression::None,
-            proxy_http: None,
-            proxy_https: None,
-            no_proxy: Vec::new(),
-            ca_file: None,
-            skip_tls_check: false,
-            request_timeout: Duration::ZERO,
-        }
-    }
-}
-
-/// An intake and the key for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
-    /// Scheme, host and port, as [`Settings::trace_url`].
-    pub url: String,
-    /// The key of the organisation there.
-    pub api_key: ApiKey,
-}
-
-/// How the body of a trace payload is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// zstd level 1: faster and smaller than gzip, what the agent sends.
-    Zstd,
-    /// gzip, for an intake (or a proxy before it) that does not take zstd.
-    Gzip,
-    /// As it is.
-    None,
-}

@@ -1,5 +1,5 @@
-//! The queue: all that the relay holds, bounded in bytes, and the one place where it counts in the ledger. Both change under one lock, so
-//! that for what the relay was given, pushed = sent + shed + held at every moment.
+//! The queue of one destination: all that the relay holds for it, and the one place where that counts in the ledger. Both change under one
+//! lock, so that for what the queue was given, pushed = sent + shed + held at every moment.
 
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,8 @@ use crate::ledger::{Counts, Ledger, Shed};
 use crate::relay::answer::Outcome;
 use crate::relay::held::{Held, Item, Next, Number};
 use crate::relay::input::Input;
+use crate::relay::kind::{Family, Kind};
+use crate::relay::room::{Room, Share, Taken};
 use crate::relay::say::{Condition, Said};
 
 /// The queue of one destination, shared by the handles, the relay's thread and its requests.
@@ -21,35 +23,42 @@ pub(super) struct Queue {
     /// Something for the relay's thread to look at, in this queue or another one.
     changed: Arc<Notify>,
     ledger: Arc<Ledger>,
-    bytes_max: usize,
+    room: Arc<Room>,
+    /// What comes here.
+    pub(super) family: Family,
     /// ` for <host>` of a further destination, in lines for people. Nobody else has counted then what such a queue takes.
     whose: Option<String>,
     pub(super) said: Said,
 }
 
 impl Queue {
-    /// An empty queue for `bytes_max` bytes, that of the main destination. Without a key it takes nothing.
+    /// An empty queue, that of the main destination of a family. Without a key it takes nothing.
     pub(super) fn new(
-        bytes_max: usize,
+        family: Family,
+        room: &Arc<Room>,
         has_key: bool,
         ledger: Arc<Ledger>,
         changed: Arc<Notify>,
     ) -> Self {
         let mut held = Held::default();
+        held.share = Share::of(room);
         held.shut = (!has_key).then_some(Shed::NoKey);
+        // Those of traces, which are made most often and are large, are kept for all.
+        held.keeps_no_spare = family != Family::Traces;
         let held = Mutex::new(held);
-        let (settled, said) = (Condvar::new(), Said::default());
-        Self { held, settled, changed, ledger, bytes_max, whose: None, said }
+        let (settled, said, room) = (Condvar::new(), Said::default(), Arc::clone(room));
+        Self { held, settled, changed, ledger, room, family, whose: None, said }
     }
 
     /// The queue of a further destination, on `host`.
     pub(super) fn further(
-        bytes_max: usize,
+        family: Family,
+        room: &Arc<Room>,
         host: &str,
         ledger: &Ledger,
         changed: Arc<Notify>,
     ) -> Self {
-        let mut queue = Self::new(bytes_max, true, ledger.further(host), changed);
+        let mut queue = Self::new(family, room, true, ledger.further(host), changed);
         queue.lock().keeps_no_spare = true;
         queue.whose = Some(format!(" for {host}"));
         queue
@@ -61,48 +70,59 @@ impl Queue {
 
     // ---- the side of the handles
 
-    /// Takes a payload; see [`crate::relay::Relay::push`].
-    pub(super) fn push(&self, input: Arc<Input>) {
+    /// Whether it takes nothing any more.
+    pub(super) fn is_shut(&self) -> bool {
+        self.lock().shut.is_some()
+    }
+
+    /// Takes a payload, where room was taken for it; see [`crate::relay::Relay::push`].
+    pub(super) fn push(&self, input: Arc<Input>, taken: Option<Taken<'_>>) {
         let mut held = self.lock();
         if self.whose.is_some() {
             self.ledger.received(input.counts);
         }
-        if let Some(reason) = held.shut {
+        let Some(taken) = taken.filter(|_| held.shut.is_none()) else {
+            let reason = held.shut.unwrap_or(Shed::QueueFull);
             self.ledger.shed(reason, input.counts);
             if let Some(body) = Arc::into_inner(input).and_then(Input::into_body) {
                 held.keep_spare(body);
             }
+            drop(held);
+            if reason == Shed::QueueFull {
+                self.say_full();
+            }
             return;
-        }
-        held.push(input);
-        self.shed_overflow(held);
+        };
+        held.push(input, taken);
+        drop(held);
         self.changed.notify_one();
     }
 
-    /// Sheds the oldest that wait until the bound holds again.
-    fn shed_overflow(&self, mut held: MutexGuard<'_, Held>) {
-        let mut has_shed = false;
-        while held.bytes > self.bytes_max {
-            let Some(counts) = held.take_oldest_waiting() else { break };
-            self.ledger.shed(Shed::QueueFull, counts);
-            has_shed = true;
-        }
+    /// How much it holds for its weight, where there is something that it could let go of.
+    pub(super) fn fullness(&self) -> Option<usize> {
+        Some(self.lock().bytes_with_waiting()? / self.family.weight())
+    }
+
+    /// Sheds the oldest payload that waits.
+    pub(super) fn shed_oldest(&self) {
+        let mut held = self.lock();
+        let Some(counts) = held.take_oldest_waiting() else { return };
+        self.ledger.shed(Shed::QueueFull, counts);
         drop(held);
-        if has_shed {
-            self.settled.notify_all();
-            self.said.at_times(Condition::QueueFull, || {
-                let shed = [&self.ledger.spans, &self.ledger.stats_groups]
-                    .map(|flow| flow.read().shed[Shed::QueueFull as usize]);
-                let [spans, stats_groups] = shed;
-                format!(
-                    "the queue of {} bytes{} is full, its oldest data goes first: {} dropped so far; \
-                     a larger DD_PILLION_QUEUE_BYTES bridges longer outages of the intake",
-                    self.bytes_max,
-                    self.whose.as_deref().unwrap_or_default(),
-                    words(Counts { spans, stats_groups, ..Counts::default() })
-                )
-            });
-        }
+        self.settled.notify_all();
+        self.say_full();
+    }
+
+    fn say_full(&self) {
+        self.said.at_times(Condition::QueueFull, || {
+            format!(
+                "the queue of {} bytes is full, the oldest data{} goes first: {} dropped so far; \
+                 a larger DD_PILLION_QUEUE_BYTES bridges longer outages of the intake",
+                self.room.bytes_max(),
+                self.whose.as_deref().unwrap_or_default(),
+                self.family.of(self.ledger.shed_for(Shed::QueueFull))
+            )
+        });
     }
 
     /// A body for reuse; see [`crate::relay::Relay::buffer`].
@@ -152,12 +172,12 @@ impl Queue {
 
     /// What is held, in words.
     pub(super) fn held_words(&self) -> String {
-        words(self.held())
+        self.held().to_string()
     }
 
     /// How many bytes are held.
     pub(super) fn held_bytes(&self) -> usize {
-        self.lock().bytes
+        self.lock().share.bytes()
     }
 
     /// The last handle is gone: what is left counts as not delivered, and the thread ends.
@@ -202,21 +222,30 @@ impl Queue {
         self.lock().take_input()
     }
 
-    /// Puts back what became of the payload that was taken: one item or the pieces that it was cut in. Or it is lost, counted.
-    pub(super) fn packed(&self, number: Number, items: Result<Vec<Item>, Shed>) {
+    /// Bytes that count for what is being compressed.
+    pub(super) fn packing_bytes(&self) -> usize {
+        self.lock().packing_bytes()
+    }
+
+    /// Puts back what became of the payload that was taken: one item or the pieces that it was cut in, with the room for what they have more
+    /// than it had. Or it is lost, counted.
+    pub(super) fn packed(
+        &self,
+        number: Number,
+        items: Result<(Vec<Item>, Option<Taken<'_>>), Shed>,
+    ) {
         let mut held = self.lock();
+        let reason = match items {
+            Ok((items, grown)) => return held.put(number, items, grown),
+            Err(reason) => reason,
+        };
         // Where it is not there any more, a deadline has counted it.
-        let Some(counts) = held.end_packing(Some(number)) else { return };
-        match items {
-            Ok(items) => {
-                held.put(number, items);
-                self.shed_overflow(held);
-            }
-            Err(reason) => {
-                self.ledger.shed(reason, counts);
-                drop(held);
-                self.settled.notify_all();
-            }
+        let Some(counts) = held.lose_packing(Some(number)) else { return };
+        self.ledger.shed(reason, counts);
+        drop(held);
+        self.settled.notify_all();
+        if reason == Shed::QueueFull {
+            self.say_full();
         }
     }
 
@@ -226,7 +255,7 @@ impl Queue {
     }
 
     /// What to send next, where `under_way` requests of each kind are on the wire. It is then marked as being there too.
-    pub(super) fn next(&self, now: Instant, under_way: [usize; 2]) -> Next {
+    pub(super) fn next(&self, now: Instant, under_way: [usize; Kind::ALL.len()]) -> Next {
         self.lock().next(now, under_way)
     }
 
@@ -235,7 +264,8 @@ impl Queue {
         let reason = match outcome {
             Outcome::Sent => None,
             Outcome::KeyRefused(_) => Some(Shed::KeyRefused),
-            Outcome::TooLarge => Some(Shed::TooLarge),
+            Outcome::TooLarge | Outcome::OverLimit => Some(Shed::TooLarge),
+            Outcome::GivenUp(_) => Some(Shed::Unanswered),
             Outcome::Refused(_) => Some(Shed::Refused),
             Outcome::Fault => Some(Shed::Fault),
             Outcome::Retry { after, .. } => {
@@ -245,7 +275,8 @@ impl Queue {
             }
         };
         let mut held = self.lock();
-        let is_answer = !matches!(outcome, Outcome::Fault);
+        let is_answer =
+            !matches!(outcome, Outcome::Fault | Outcome::OverLimit | Outcome::GivenUp(_));
         let Some(counts) = held.take_settled(number, is_answer) else { return };
         match reason {
             None => self.ledger.sent(counts),
@@ -256,15 +287,15 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Takes out a payload that is too large, if it can be cut: it counts as held until [`Queue::packed`].
-    pub(super) fn take_cuttable(&self, number: Number) -> Option<Item> {
-        self.lock().take_cuttable(number)
+    /// Takes out a payload that is too large, if it can be cut: it counts as held until [`Queue::packed`]. `is_answer`: the intake has said so.
+    pub(super) fn take_cuttable(&self, number: Number, is_answer: bool) -> Option<Item> {
+        self.lock().take_cuttable(number, is_answer)
     }
 
     /// The thread's work was cut short by a panic: what it was compressing is lost, counted; what was on the wire goes again.
     pub(super) fn fault(&self) {
         let mut held = self.lock();
-        if let Some(counts) = held.end_packing(None) {
+        if let Some(counts) = held.lose_packing(None) {
             self.ledger.shed(Shed::Fault, counts);
         }
         held.send_again(Instant::now());
@@ -280,38 +311,5 @@ impl Queue {
         self.ledger.shed(Shed::Fault, gone);
         drop(held);
         self.settled.notify_all();
-    }
-}
-
-/// Counts in words, for messages.
-fn words(counts: Counts) -> String {
-    let spans = format!("{} span{}", counts.spans, if counts.spans == 1 { "" } else { "s" });
-    let groups = format!(
-        "{} stats group{}",
-        counts.stats_groups,
-        if counts.stats_groups == 1 { "" } else { "s" }
-    );
-    match (counts.spans, counts.stats_groups) {
-        (_, 0) => spans,
-        (0, _) => groups,
-        _ => format!("{spans} and {groups}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Counts, words};
-
-    #[test]
-    fn counts_are_said_in_words() {
-        for (spans, stats_groups, expect) in [
-            (0, 0, "0 spans"),
-            (1, 0, "1 span"),
-            (2, 0, "2 spans"),
-            (0, 1, "1 stats group"),
-            (3, 4, "3 spans and 4 stats groups"),
-        ] {
-            assert_eq!(words(Counts { spans, stats_groups, ..Counts::default() }), expect);
-        }
     }
 }

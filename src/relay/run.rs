@@ -16,13 +16,15 @@ use tokio::time::timeout_at;
 
 use crate::ledger::Shed;
 use crate::relay::answer::Outcome;
+use crate::relay::cut::cut;
 use crate::relay::held::{Next, Number, Outgoing};
 use crate::relay::input::Packed;
 use crate::relay::jump::Jump;
 use crate::relay::pack::Packer;
 use crate::relay::queue::Queue;
+use crate::relay::queues::Queues;
 use crate::relay::say::Condition;
-use crate::relay::send::Sender;
+use crate::relay::send::{Sender, TooLarge};
 use crate::relay::{Compression, Kind};
 
 /// Stack of the relay's thread and of the one that looks up names, bytes.
@@ -52,10 +54,11 @@ impl Lane {
 pub(super) fn spawn(
     lanes: Vec<Lane>,
     changed: Arc<Notify>,
-    compression: Compression,
+    queues: Arc<Queues>,
+    compression: [Compression; 3],
     jump: Jump,
 ) -> io::Result<()> {
-    let work = move || keep_working(lanes, changed, compression, jump);
+    let work = move || keep_working(lanes, changed, queues, compression, jump);
     thread::Builder::new()
         .name("pillion-relay".to_owned())
         .stack_size(STACK_BYTES)
@@ -74,10 +77,16 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-fn keep_working(lanes: Vec<Lane>, changed: Arc<Notify>, compression: Compression, jump: Jump) {
+fn keep_working(
+    lanes: Vec<Lane>,
+    changed: Arc<Notify>,
+    queues: Arc<Queues>,
+    compression: [Compression; 3],
+    jump: Jump,
+) {
     step_back();
-    let mut work =
-        Work { lanes, changed, packer: Packer::new(compression), jump, sends: JoinSet::new() };
+    let (packer, sends) = (Packer::new(compression), JoinSet::new());
+    let mut work = Work { lanes, changed, queues, packer, jump, sends };
     let fault = |work: &Work, text: &dyn Fn() -> String| {
         if let Some(lane) = work.lanes.first() {
             lane.queue.said.at_times(Condition::Fault, text);
@@ -108,10 +117,11 @@ fn keep_working(lanes: Vec<Lane>, changed: Arc<Notify>, compression: Compression
 struct Work {
     lanes: Vec<Lane>,
     changed: Arc<Notify>,
+    queues: Arc<Queues>,
     packer: Packer,
     jump: Jump,
     /// All requests, each with the place of its lane and, where it is too large, its payload.
-    sends: JoinSet<(usize, Option<Number>)>,
+    sends: JoinSet<(usize, Option<TooLarge>)>,
 }
 
 impl Work {
@@ -173,10 +183,7 @@ impl Work {
             let Some((number, input)) = lane.queue.take_input() else { continue };
             let items = match input.packed(&mut self.packer) {
                 Ok(Packed { item, body }) => {
-                    // The first queue has the bodies that are used again.
-                    if let Some(first) = self.lanes.first() {
-                        first.queue.keep_spare(body);
-                    }
+                    self.queues.keep_spare(body);
                     Ok(vec![item])
                 }
                 Err(error) => {
@@ -186,7 +193,7 @@ impl Work {
                     Err(Shed::Fault)
                 }
             };
-            lane.queue.packed(number, items);
+            self.queues.packed(&lane.queue, number, items);
             has_packed = true;
         }
         has_packed
@@ -200,7 +207,7 @@ impl Work {
     fn send_due_of(&mut self, at: usize) -> Option<Instant> {
         loop {
             let lane = self.lanes.get(at)?;
-            let mut counts = [0; 2];
+            let mut counts = [0; Kind::ALL.len()];
             lane.under_way.iter().for_each(|(.., kind)| counts[*kind as usize] += 1);
             match lane.queue.next(Instant::now(), counts) {
                 Next::Send(payload) => self.start(at, payload),
@@ -259,11 +266,20 @@ impl Work {
     }
 
     /// Cuts what the intake finds too large, or drops it where it can't be cut.
-    fn cut(&mut self, at: usize, number: Number) {
-        let Some(Lane { queue, .. }) = self.lanes.get(at) else { return };
-        match queue.take_cuttable(number) {
-            Some(item) => queue.packed(number, self.packer.cut(&item).map_err(|_| Shed::TooLarge)),
-            None => queue.settle(number, &Outcome::TooLarge),
+    fn cut(&mut self, at: usize, TooLarge { number, is_answer }: TooLarge) {
+        let Some(Lane { queue, sender, .. }) = self.lanes.get(at) else { return };
+        if let Some(item) = queue.take_cuttable(number, is_answer) {
+            let pieces = cut(&mut self.packer, &item).map_err(|_| Shed::TooLarge);
+            return self.queues.packed(queue, number, pieces);
+        }
+        queue.settle(number, if is_answer { &Outcome::TooLarge } else { &Outcome::OverLimit });
+        if !is_answer {
+            queue.said.at_times(Condition::TooLarge, || {
+                format!(
+                    "one item is larger than all that {} takes at once: it is dropped",
+                    sender.host
+                )
+            });
         }
     }
 
@@ -295,7 +311,7 @@ fn step_back() {
     let _is_nicer = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }
 /// How a request's task has ended.
-type Ended = Result<(tokio::task::Id, (usize, Option<Number>)), JoinError>;
+type Ended = Result<(tokio::task::Id, (usize, Option<TooLarge>)), JoinError>;
 
 /// Makes the allocator give free memory back to the system. (That of musl does so by itself.)
 pub(crate) fn give_memory_back() {
@@ -324,12 +340,12 @@ mod tests {
     use tokio::sync::Notify;
     use tokio::task::JoinSet;
 
-    use super::{Jump, Lane, Next, Packer, Queue, Sender, Work};
+    use super::{Jump, Lane, Next, Packer, Queue, Queues, Sender, Work};
     use crate::ledger::{Counts, Ledger, Shed};
     use crate::relay::dial::Dialer;
-    use crate::relay::input::Input;
-    use crate::relay::send::NamedBy;
-    use crate::relay::{Compression, Kind, Payload, Settings};
+    use crate::relay::room::Room;
+    use crate::relay::send::Role;
+    use crate::relay::{Compression, Family, Kind, Payload, Settings};
 
     fn dialer() -> Arc<Dialer> {
         Arc::new(Dialer::new(Settings::none()))
@@ -338,31 +354,42 @@ mod tests {
     #[test]
     fn a_panic_in_a_request_drops_its_payload_alone_and_counts_it() {
         let (ledger, changed) = (Arc::new(Ledger::default()), Arc::new(Notify::new()));
-        let queue = Arc::new(Queue::new(1 << 20, true, Arc::clone(&ledger), Arc::clone(&changed)));
+        let room = Arc::new(Room::new(1 << 20));
+        let (family, of_ledger) = (Family::Traces, Arc::clone(&ledger));
+        let queue = Queue::new(family, &room, true, of_ledger, Arc::clone(&changed));
+        let queue = Arc::new(queue);
+        let queues = Arc::new(Queues {
+            all: vec![Arc::clone(&queue)],
+            room,
+            ledger: Arc::clone(&ledger),
+            off: Vec::new(),
+        });
         let counts = Counts { spans: 1, ..Counts::default() };
         for _ in 0..2 {
-            queue.push(Arc::new(Input::new(Payload {
+            queues.push(Payload {
                 kind: Kind::Traces,
                 body: vec![1],
                 counts,
                 languages: String::new(),
                 parts: Vec::new(),
-            })));
+            });
         }
         let key = HeaderValue::from_static("key");
         let second = Duration::from_secs(1);
-        let sender = Sender::new(dialer(), "http://127.0.0.1:1", key, second, NamedBy::Main);
+        let url = "http://127.0.0.1:1";
+        let sender = Sender::new(dialer(), url, key, second, family, Role::Main);
         let mut work = Work {
             lanes: vec![Lane::new(Arc::clone(&queue), sender)],
             changed,
-            packer: Packer::new(Compression::Zstd),
+            queues,
+            packer: Packer::new([Compression::Zstd(1); 3]),
             jump: Jump::new(Box::new(SystemTime::now)),
             sends: JoinSet::new(),
         };
         let runtime = Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             while work.pack_one_each() {}
-            let Next::Send(payload) = queue.next(Instant::now(), [0, 0]) else {
+            let Next::Send(payload) = queue.next(Instant::now(), [0; Kind::ALL.len()]) else {
                 panic!("it is due")
             };
             let task = work.sends.spawn(async { panic!("a panic that the test asked for") });

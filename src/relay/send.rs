@@ -3,21 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
-};
+use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Response, Url};
 use tokio::time::timeout;
 
-use crate::relay::Kind;
 use crate::relay::answer::{Outcome, cause};
 use crate::relay::backoff::retry_after;
 use crate::relay::dial::{Dialed, Dialer};
 use crate::relay::held::{Number, Outgoing};
 use crate::relay::queue::Queue;
 use crate::relay::say::Condition;
+use crate::relay::{Family, Kind, headers};
 use crate::secret::Url as Address;
-use crate::version;
 
 /// Bytes of an answer that are read so that its connection can be used again. One that is longer is closed.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -25,26 +22,36 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// The longest that reading them may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// Sends payloads to the two endpoints of one intake.
+/// Sends payloads of one family to one intake.
 pub(super) struct Sender {
     dialer: Arc<Dialer>,
     key: HeaderValue,
     /// The intake for people: host and, where it is unusual, port.
     pub(super) host: String,
-    urls: Result<[Url; 2], String>,
+    urls: Result<Vec<(Kind, Url)>, String>,
     request_timeout: Duration,
-    /// The settings that say where the intake is and with which key, for lines that tell people to look at them.
-    named_by: NamedBy,
+    family: Family,
+    role: Role,
     pool: Mutex<Slot>,
 }
 
-/// Which settings name an intake.
+/// Which settings name an intake, and so how it is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NamedBy {
+pub(super) enum Role {
     /// The main one.
     Main,
-    /// `DD_APM_ADDITIONAL_ENDPOINTS`.
+    /// One that gets copies, with the same patience.
     Further,
+    /// One that gets copies, each with one attempt.
+    BestEffort,
+}
+
+/// A payload that is too large for the intake.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TooLarge {
+    pub(super) number: Number,
+    /// The intake has said so; else it is known beforehand.
+    pub(super) is_answer: bool,
 }
 
 #[derive(Default)]
@@ -69,7 +76,8 @@ impl Sender {
         base: &str,
         key: HeaderValue,
         request_timeout: Duration,
-        named_by: NamedBy,
+        family: Family,
+        role: Role,
     ) -> Self {
         let base = base.trim().trim_end_matches('/');
         let url = |path: &str| match Url::parse(&format!("{base}{path}")) {
@@ -77,15 +85,18 @@ impl Sender {
             Ok(_) => Err("it is no http:// or https:// URL".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        let urls = url("/api/v0.2/traces").and_then(|traces| Ok([traces, url("/api/v0.2/stats")?]));
-        let host = urls.as_ref().map_or_else(
-            |_| Address::new(base).to_string(),
-            |[url, _]| match (url.host_str().unwrap_or_default(), url.port()) {
+        let kinds = Kind::ALL.into_iter().filter(|kind| kind.family() == family);
+        let urls: Result<Vec<_>, _> =
+            kinds.map(|kind| Ok((kind, url(kind.traits().path)?))).collect();
+        let host = match urls.as_deref() {
+            Ok([(_, url), ..]) => match (url.host_str().unwrap_or_default(), url.port()) {
                 (host, Some(port)) => format!("{host}:{port}"),
                 (host, None) => host.to_owned(),
             },
-        );
-        Self { dialer, key, host, urls, request_timeout, named_by, pool: Mutex::default() }
+            _ => Address::new(base).to_string(),
+        };
+        let pool = Mutex::default();
+        Self { dialer, key, host, urls, request_timeout, family, role, pool }
     }
 
     /// Forgets the connections: they are likely dead. Only those of the pool `number` where that is given.
@@ -98,7 +109,7 @@ impl Sender {
 
     fn pool(&self, target: &Url) -> Result<Pool, String> {
         let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = &slot.pool {
+        if let Some(pool) = slot.pool.as_ref().filter(|pool| self.dialer.lasts(&pool.dialed)) {
             return Ok(pool.clone());
         }
         let dialed = self.dialer.dial(target, Some(self.request_timeout))?;
@@ -109,16 +120,29 @@ impl Sender {
     }
 
     /// Sends one payload, settles it in the queue, says what is to be said and reads the rest of the answer. A payload that is too large is
-    /// not settled: its number is returned, since it may be cut.
+    /// not settled: it is returned who says so, since it may be cut.
     pub(super) async fn send(
         self: Arc<Self>,
         queue: Arc<Queue>,
         payload: Outgoing,
-    ) -> Option<Number> {
-        let (outcome, answer) = self.request(&payload).await;
+    ) -> Option<TooLarge> {
+        let traits = payload.kind.traits();
+        let (outcome, answer) =
+            if payload.body.len() > traits.compressed_max || payload.raw_len > traits.raw_max {
+                (Outcome::OverLimit, None)
+            } else {
+                self.request(&payload).await
+            };
+        let outcome = match outcome {
+            Outcome::Retry { why, .. } if self.role == Role::BestEffort => Outcome::GivenUp(why),
+            outcome => outcome,
+        };
         self.say(&queue, &payload, &outcome);
-        if matches!(outcome, Outcome::TooLarge) {
-            return Some(payload.number);
+        let number = payload.number;
+        match outcome {
+            Outcome::TooLarge => return Some(TooLarge { number, is_answer: true }),
+            Outcome::OverLimit => return Some(TooLarge { number, is_answer: false }),
+            _ => {}
         }
         queue.settle(payload.number, &outcome);
         if let Some(answer) = answer {
@@ -134,7 +158,9 @@ impl Sender {
                 return (Outcome::Refused(format!("its URL can't be used: {why}")), None);
             }
         };
-        let url = &urls[payload.kind as usize];
+        let Some((_, url)) = urls.iter().find(|(kind, _)| *kind == payload.kind) else {
+            return (Outcome::Fault, None);
+        };
         let mut is_fresh = false;
         loop {
             let pool = match self.pool(url) {
@@ -144,7 +170,11 @@ impl Sender {
                     return (Outcome::Retry { why, after: None }, None);
                 }
             };
-            let request = pool.dialed.client.post(url.clone()).headers(self.headers(payload));
+            let request = pool.dialed.client.post(url.clone()).headers(headers::of(
+                payload,
+                &self.key,
+                SystemTime::now(),
+            ));
             match request.body(payload.body.clone()).send().await {
                 Ok(answer) => {
                     self.note_answer(pool.number);
@@ -160,7 +190,12 @@ impl Sender {
                     is_fresh = true;
                 }
                 Err(error) => {
-                    let why = cause(&error.without_url(), self.request_timeout) + &pool.dialed.via;
+                    let time = if error.is_connect() {
+                        self.request_timeout.min(self.dialer.connect_timeout())
+                    } else {
+                        self.request_timeout
+                    };
+                    let why = cause(&error.without_url(), time) + &pool.dialed.via;
                     let why = self.dialer.scrubbed(&why);
                     return (Outcome::Retry { why, after: None }, None);
                 }
@@ -175,33 +210,11 @@ impl Sender {
         }
     }
 
-    fn headers(&self, payload: &Outgoing) -> HeaderMap {
-        let content_type = match payload.kind {
-            Kind::Traces => "application/x-protobuf",
-            Kind::Stats => "application/msgpack",
-        };
-        let agent = format!("Datadog Trace Agent/{}/{}", version::AGENT, version::OWN);
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if let Some(encoding) = payload.encoding.header() {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-        }
-        headers.insert(HeaderName::from_static("dd-api-key"), self.key.clone());
-        headers.extend(HeaderValue::try_from(agent).map(|agent| (USER_AGENT, agent)));
-        // The languages come from tracers: what no header may hold leaves the header out.
-        if let Some(languages) =
-            HeaderValue::from_str(&payload.languages).ok().filter(|languages| !languages.is_empty())
-        {
-            headers.insert(HeaderName::from_static("x-datadog-reported-languages"), languages);
-        }
-        headers
-    }
-
     fn say(&self, queue: &Queue, payload: &Outgoing, outcome: &Outcome) {
         let (said, host) = (&queue.said, &self.host);
-        let (place, place_and_key) = match self.named_by {
-            NamedBy::Main => ("DD_APM_DD_URL and DD_SITE", "DD_API_KEY and DD_SITE"),
-            NamedBy::Further => ("DD_APM_ADDITIONAL_ENDPOINTS", "DD_APM_ADDITIONAL_ENDPOINTS"),
+        let (place, place_and_key) = match self.role {
+            Role::Main => (self.family.place(), self.family.key()),
+            Role::Further | Role::BestEffort => (self.family.further(), self.family.further()),
         };
         match outcome {
             Outcome::Sent => {
@@ -227,7 +240,10 @@ impl Sender {
                 format!("{host} finds a payload of {} bytes too large (status 413): it is cut, or dropped where it can't be", payload.body.len())
             }),
             Outcome::Refused(why) => said.at_times(Condition::Refused, || format!("{host} refuses a payload: {why}; it is dropped; check {place}")),
-            Outcome::Fault => {}
+            Outcome::GivenUp(why) => said.at_times(Condition::Unreachable, || {
+                format!("{host} takes no data now: {why}; what it does not take is dropped, as {place} says that it is not reliable")
+            }),
+            Outcome::OverLimit | Outcome::Fault => {}
         }
     }
 }

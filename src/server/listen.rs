@@ -19,7 +19,8 @@ const SOCKET_MODE: u32 = 0o722;
 #[derive(Debug, Default)]
 pub struct Listeners {
     pub(super) tcp: Vec<TcpListener>,
-    pub(super) unix: Option<(UnixListener, PathBuf)>,
+    /// With the path, where we have made it.
+    pub(super) unix: Option<(UnixListener, Option<PathBuf>)>,
 }
 
 impl Listeners {
@@ -31,6 +32,16 @@ impl Listeners {
     /// Whether nothing listens.
     pub fn is_empty(&self) -> bool {
         self.tcp.is_empty() && self.unix.is_none()
+    }
+
+    /// Adds a socket that somebody else has opened; it is non-blocking.
+    pub(crate) fn take_tcp(&mut self, listener: TcpListener) {
+        self.tcp.push(listener);
+    }
+
+    /// The same with a unix socket, whose file stays.
+    pub(crate) fn take_unix(&mut self, listener: UnixListener) {
+        self.unix = Some((listener, None));
     }
 
     /// Whether a unix socket listens.
@@ -66,7 +77,7 @@ pub(crate) fn tcp(
 /// # Errors
 /// When something else is there, or its folder is missing or not ours to write.
 pub(crate) fn unix(listeners: &mut Listeners, path: &Path) -> io::Result<()> {
-    listeners.unix = Some((listen_unix(path)?, path.to_owned()));
+    listeners.unix = Some((listen_unix(path)?, Some(path.to_owned())));
     Ok(())
 }
 

@@ -117,7 +117,7 @@ impl Drop for Watches {
 /// The listeners on the event loop.
 pub(super) struct Acceptor {
     tcp: Vec<TcpListener>,
-    unix: Option<(UnixListener, PathBuf)>,
+    unix: Option<(UnixListener, Option<PathBuf>)>,
     /// Whose turn it is, so that a busy listener does not keep the others waiting.
     turn: usize,
 }
@@ -168,7 +168,7 @@ impl Acceptor {
 /// The listeners off the event loop: what is in their backlogs is asked of the kernel. The unix socket's path goes with it.
 pub(super) struct Backlog {
     tcp: Vec<StdTcpListener>,
-    unix: Option<(StdUnixListener, PathBuf)>,
+    unix: Option<(StdUnixListener, Option<PathBuf>)>,
 }
 
 impl Backlog {
@@ -197,7 +197,7 @@ impl Backlog {
 
 impl Drop for Backlog {
     fn drop(&mut self) {
-        if let Some((_, path)) = &self.unix {
+        if let Some((_, Some(path))) = &self.unix {
             // It may be gone already; a next run would replace it all the same.
             drop(std::fs::remove_file(path));
         }

@@ -216,13 +216,27 @@ pub struct Agent<'a> {
     pub errors_tps: f64,
     /// Whether the rare sampler is on.
     pub rare_sampler: bool,
+    /// The payload's tag `_dd.apm_mode`; empty for none.
+    pub apm_mode: &'a str,
 }
 
 impl Agent<'_> {
+    /// The tag as an entry of the map in field 6 (spec: trace-agent 6.1).
+    fn encode_mode(&self, out: &mut Vec<u8>) {
+        if self.apm_mode.is_empty() {
+            return;
+        }
+        let entry = wire::open(out, 0x32);
+        wire::bytes(out, 0x0a, b"_dd.apm_mode");
+        wire::bytes(out, 0x12, self.apm_mode.as_bytes());
+        wire::close(out, entry);
+    }
+
     /// Appends it as the first fields of an agent payload.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         wire::bytes(out, 0x0a, self.hostname.as_bytes());
         wire::bytes(out, 0x12, self.env.as_bytes());
+        self.encode_mode(out);
         wire::bytes(out, 0x3a, self.version.as_bytes());
         wire::double(out, 0x41, self.target_tps);
         wire::double(out, 0x49, self.errors_tps);

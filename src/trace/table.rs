@@ -29,6 +29,9 @@ struct Normals {
 /// Distinct services or names that are remembered with their normal form.
 const NORMALS_MAX: usize = 4096;
 
+/// Bytes of such a text; a longer one, of which the first 100 count, is normalised each time. So a table holds a megabyte of each at the most.
+const NORMALS_TEXT_BYTES_MAX: usize = 256;
+
 impl Normals {
     #[inline]
     fn find(&mut self, raw: &[u8]) -> Option<Ref> {
@@ -43,6 +46,9 @@ impl Normals {
     }
 
     fn keep(&mut self, raw: &[u8], normal: Ref) {
+        if raw.len() > NORMALS_TEXT_BYTES_MAX {
+            return;
+        }
         if self.known.len() >= NORMALS_MAX {
             self.known.clear();
         }
@@ -438,4 +444,41 @@ impl Table {
 /// The bytes as text, repaired where they are none.
 pub fn as_text(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| Cow::Owned(repaired(bytes)), Cow::Borrowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_numbers_and_long_ones_are_not_remembered() {
+        let mut table = Table::default();
+        let long = "n".repeat(1_000_000);
+        let names = ["web.request", "Web Request", "db.query", "web.request", long.as_str()];
+        for _ in 0..3 {
+            for name in names {
+                let text = Text::place(0, name.len());
+                let number = table.name(text, name.as_bytes());
+                assert_eq!(table.strings.get(number), normalise::name(name));
+                let service = normalise::service(name, "").into_owned();
+                let expect = table.strings.intern(service.as_bytes());
+                assert_eq!(table.service(text, name.as_bytes(), ""), expect);
+            }
+        }
+        for normals in [&table.names, &table.services] {
+            assert_eq!(normals.known.len(), 3);
+            assert!(normals.last.0.len() < long.len());
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_taken_back_is_not_found_by_its_old_number() {
+        let mut table = Table::default();
+        let mark = table.strings.mark();
+        let text = Text::place(0, 3);
+        let number = table.name(text, b"one");
+        table.take_back(mark);
+        assert_eq!(table.name(text, b"two"), number);
+        assert_ne!(table.name(text, b"one"), number);
+    }
 }

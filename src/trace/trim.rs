@@ -26,6 +26,11 @@ impl Work {
             Some(ReadyValue::Text(own)) if strings.bytes(own) == text.as_bytes())
     }
 
+    /// Whether a span has an attribute, in the older form as a text.
+    pub fn has_attribute(&self, span: usize, key: &str, strings: &Strings) -> bool {
+        self.attribute(span, key, strings, true).is_some()
+    }
+
     fn attribute(
         &self,
         span: usize,

@@ -88,6 +88,7 @@ pub(crate) fn through_the_library(case: &Case, form: Form) -> Result<Ours, Strin
         match payload.kind {
             Kind::Traces => trace_payloads.push(traces::normal(&payload.body, form)?),
             Kind::Stats => stats_payloads.push(stats::normal(&payload.body)?),
+            other => return Err(format!("a payload of {other:?}")),
         }
     }
     Ok(Ours { intake: json!({ "traces": trace_payloads, "stats": stats_payloads }), rates })

@@ -17,5 +17,7 @@ pub mod authority;
 pub mod connect_proxy;
 #[path = "../it/support/decoded.rs"]
 pub mod decoded;
+#[path = "../it/support/metrics.rs"]
+pub mod metrics;
 #[path = "../it/support/recorder.rs"]
 pub mod recorder;

@@ -219,8 +219,8 @@ fn a_job_in_the_background_stops_when_it_reads_and_has_the_terminal_after_fg() {
     pty.wait_for("ready");
     let job = job(&pty);
     wait_for_state(job, true);
-    // The shell must have seen it, too: it continues only what it takes for stopped.
-    pty.type_in("jobs\n");
+    // The shell must have seen it, too: it continues only what it takes for stopped, and hears of it when the last thread has stopped.
+    pty.type_in("until jobs | grep Stop[p]ed; do sleep 0.01; done\n");
     pty.wait_for("Stopped");
     pty.type_in("fg\n");
     wait_for_state(job, false);

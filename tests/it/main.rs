@@ -11,8 +11,10 @@
 )]
 
 mod architecture;
+mod conf_file;
 mod docker;
 mod hidden;
+mod identity;
 mod init_exit_codes;
 mod init_first_instant;
 mod init_gvisor;

@@ -48,7 +48,18 @@ fn check_bad(name: &str, value: &str, expect: &str) {
 fn without_variables_there_are_the_defaults() {
     let (settings, problems) = wrap(&[]);
     assert!(problems.is_empty());
-    let Settings { intake, pipeline, relay, proxy, log, stop_timeout, view, otlp: _ } = settings;
+    let Settings {
+        intake,
+        pipeline,
+        relay,
+        proxy,
+        hostname_file,
+        log,
+        stop_timeout,
+        view,
+        otlp: _,
+    } = settings;
+    assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
     assert_eq!(
         (intake.hosts, intake.port, intake.socket, intake.enabled),
         (vec![V4, V6], 8126, None, true)
@@ -65,15 +76,18 @@ fn without_variables_there_are_the_defaults() {
         (pipeline.sampling.target_tps, pipeline.sampling.errors_tps, pipeline.flush_interval),
         (10.0, 10.0, Duration::from_secs(3))
     );
-    assert_eq!(relay.trace_url, "https://trace.agent.datadoghq.com");
-    assert!(relay.further.is_empty());
+    assert_eq!(relay.traces.url, "https://trace.agent.datadoghq.com");
+    assert!(relay.traces.further.is_empty());
     assert!(proxy.telemetry.is_some_and(|telemetry| telemetry.destinations.is_empty()));
     assert_eq!(
-        (relay.api_key, relay.proxy_http, relay.proxy_https, relay.ca_file),
+        (relay.traces.api_key, relay.proxy_http, relay.proxy_https, relay.ca_file),
         (None, None, None, None)
     );
     assert!(relay.no_proxy.is_empty() && !relay.skip_tls_check);
-    assert_eq!((relay.queue_bytes_max, relay.compression), (33_554_432, Compression::Zstd));
+    assert_eq!(
+        (relay.queue_bytes_max, relay.traces.compression),
+        (33_554_432, Compression::Zstd(1))
+    );
     assert_eq!((log.level, log.colour, view), (Level::Warn, true, false));
     assert_eq!(stop_timeout, Duration::from_millis(9500));
 }
@@ -106,7 +120,7 @@ fn where_traces_go_can_be_set() {
     check(
         "DD_API_KEY",
         " \"k3y\"\n",
-        |s| s.relay.api_key.as_ref().unwrap().expose().to_owned(),
+        |s| s.relay.traces.api_key.as_ref().unwrap().expose().to_owned(),
         "k3y".to_owned(),
     );
     check("DD_API_KEY", "k", |s| s.pipeline.sending, true);
@@ -114,17 +128,17 @@ fn where_traces_go_can_be_set() {
     check(
         "DD_SITE",
         "datadoghq.eu",
-        |s| s.relay.trace_url.clone(),
+        |s| s.relay.traces.url.clone(),
         "https://trace.agent.datadoghq.eu".to_owned(),
     );
     check(
         "DD_APM_DD_URL",
         "http://127.0.0.1:9/",
-        |s| s.relay.trace_url.clone(),
+        |s| s.relay.traces.url.clone(),
         "http://127.0.0.1:9".to_owned(),
     );
     check("DD_PILLION_QUEUE_BYTES", "64MiB", |s| s.relay.queue_bytes_max, 67_108_864);
-    check("DD_PILLION_COMPRESSION", "GZIP", |s| s.relay.compression, Compression::Gzip);
+    check("DD_PILLION_COMPRESSION", "GZIP", |s| s.relay.traces.compression, Compression::Gzip(1));
     check(
         "DD_PILLION_FLUSH_INTERVAL",
         "500ms",
@@ -360,7 +374,7 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
         (
             "DD_APM_PEER_TAGS",
             "[a]",
-            "invalid DD_APM_PEER_TAGS: \"[a]\" is not a JSON array of strings, using []",
+            "invalid DD_APM_PEER_TAGS: \"[a]\" is not a list of texts such as [\"a\", \"b\"], using []",
         ),
         (
             "DD_BIND_HOST",
@@ -388,7 +402,7 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
 fn settings_that_have_no_effect_are_said_in_one_line() {
     let (_, problems) = wrap(&[
         ("DD_APM_LOG_FILE", "x"),
-        ("DD_APM_MODE", ""),
+        ("DD_APM_MAX_MEMORY", ""),
         ("DD_APM_ENABLE_RARE_SAMPLER", "false"),
         ("DD_TRACE_SAMPLE_RATE", "1"),
         ("DD_LOGS_ENABLED", "true"),
@@ -397,7 +411,7 @@ fn settings_that_have_no_effect_are_said_in_one_line() {
     assert_eq!(
         problems,
         [
-            "not supported yet, ignored: DD_APM_LOG_FILE, DD_LOGS_ENABLED, DD_AAS_INSTANCE_LOGGING_ENABLED"
+            "not supported, ignored: DD_APM_LOG_FILE, DD_LOGS_ENABLED, DD_AAS_INSTANCE_LOGGING_ENABLED; the table of such settings in the README says why"
         ]
     );
 }
@@ -426,7 +440,7 @@ fn no_printed_form_has_a_secret_in_it() {
         ("DD_PROXY_HTTPS", &proxy),
         ("DD_APM_DD_URL", &format!("https://me:{secret}@intake")),
     ]);
-    assert_eq!(settings.relay.api_key.as_ref().map(|key| key.expose()), Some(secret));
+    assert_eq!(settings.relay.traces.api_key.as_ref().map(|key| key.expose()), Some(secret));
     assert_eq!(problems.len(), 1);
     for bad in [
         format!("ftp://me:{secret}@proxy"),
@@ -470,7 +484,7 @@ proptest! {
         let (settings, problems) = read(&Env::of(&pairs), if sidecar { Mode::Sidecar } else { Mode::Wrapper });
         prop_assert!(problems.len() <= pairs.len());
         prop_assert!(!settings.intake.hosts.is_empty() && !settings.pipeline.env.is_empty());
-        prop_assert!(settings.relay.trace_url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
+        prop_assert!(settings.relay.traces.url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
         prop_assert!(settings.pipeline.sampling.target_tps.is_finite() && settings.pipeline.flush_interval >= Duration::from_millis(100));
     }
 }

@@ -146,7 +146,7 @@ fn further_destinations_that_cannot_be_used_are_said_without_their_keys() {
         "invalid DD_APM_ADDITIONAL_ENDPOINTS: its value is not a JSON object of addresses, each with a list of API keys, ignoring it",
     );
     let (settings, problems) = wrap(&[(name, r#"{"https://a": ["k3y"], "ftp://b": ["s3cret"]}"#)]);
-    assert_eq!(settings.relay.further.len(), 1);
+    assert_eq!(settings.relay.traces.further.len(), 1);
     assert_eq!(
         problems,
         [

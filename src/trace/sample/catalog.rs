@@ -4,8 +4,8 @@ use hashbrown::HashTable;
 
 use crate::trace::fnv::Fnv32;
 
-/// Pairs that are known at once; the one not seen for longest goes first. Services and envs are at most 100 and 400 bytes.
-pub(super) const SERVICES_MAX: usize = 5000;
+/// Pairs that are known at once, where nothing else is set (the agent's number).
+pub(super) const SERVICES_MAX: u32 = 5000;
 
 const NONE: u32 = u32::MAX;
 
@@ -23,6 +23,8 @@ pub(super) struct Entry {
 /// Entries in a slab, found by a hash table, in a doubly linked list from the newest to the oldest.
 #[derive(Debug)]
 pub(super) struct Catalog {
+    /// Pairs that are known at once; the one not seen for longest goes first. Services and envs are at most 100 and 400 bytes.
+    services_max: u32,
     entries: Vec<Entry>,
     table: HashTable<u32>,
     newest: u32,
@@ -30,8 +32,14 @@ pub(super) struct Catalog {
 }
 
 impl Catalog {
-    pub(super) fn new() -> Self {
-        Self { entries: Vec::new(), table: HashTable::new(), newest: NONE, oldest: NONE }
+    pub(super) fn new(services_max: u32) -> Self {
+        Self {
+            services_max: services_max.max(1),
+            entries: Vec::new(),
+            table: HashTable::new(),
+            newest: NONE,
+            oldest: NONE,
+        }
     }
 
     /// The signature of a pair, which is the newest from now on.
@@ -73,7 +81,7 @@ impl Catalog {
                 kept.push(entry);
             }
         }
-        *self = Self::new();
+        *self = Self::new(self.services_max);
         for entry in kept {
             let at = self.insert(entry);
             self.link(at);
@@ -83,7 +91,7 @@ impl Catalog {
     fn add(&mut self, service: &str, env: &str, signature: u32) -> u32 {
         let entry =
             Entry { service: service.into(), env: env.into(), signature, newer: NONE, older: NONE };
-        if self.entries.len() < SERVICES_MAX {
+        if self.entries.len() < self.services_max as usize {
             return self.insert(entry);
         }
         let at = self.oldest;
@@ -164,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_pair_not_seen_for_longest_goes_first() {
-        let mut catalog = Catalog::new();
+        let mut catalog = Catalog::new(SERVICES_MAX);
         let mut reference: VecDeque<String> = VecDeque::new();
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..14_000 {
@@ -173,7 +181,7 @@ mod tests {
             catalog.signature(&service, "prod");
             reference.retain(|known| *known != service);
             reference.push_back(service);
-            if reference.len() > SERVICES_MAX {
+            if reference.len() > SERVICES_MAX as usize {
                 reference.pop_front();
             }
             if random.u32(..1000) == 0 {
@@ -186,12 +194,25 @@ mod tests {
 
     #[test]
     fn a_signature_depends_on_service_and_env_and_pairs_are_forgotten_on_demand() {
-        let mut catalog = Catalog::new();
+        let mut catalog = Catalog::new(1000);
         let one = catalog.signature("a", "prod");
         assert_eq!(one, Fnv32::EMPTY.then(b"a,prod").value());
         assert_ne!(one, catalog.signature("a", "test"));
         assert_eq!(one, catalog.signature("a", "prod"));
         catalog.retain(|entry| &*entry.env == "test");
         assert_eq!(pairs(&mut catalog), [("a".to_owned(), "test".to_owned())]);
+    }
+
+    #[test]
+    fn as_many_pairs_are_known_as_are_allowed() {
+        for (services_max, expect) in [(0, 1), (1, 1), (3, 3)] {
+            let mut catalog = Catalog::new(services_max);
+            for service in ["a", "b", "c", "d"] {
+                catalog.signature(service, "prod");
+            }
+            for _ in 0..2 {
+                assert_eq!(pairs(&mut catalog).len(), expect, "{services_max}");
+            }
+        }
     }
 }

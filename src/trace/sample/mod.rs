@@ -61,6 +61,8 @@ pub struct Settings {
     pub events_per_second_max: f64,
     /// `DD_APM_ANALYZED_SPANS`.
     pub analyzed_spans: Vec<AnalyzedSpan>,
+    /// `DD_APM_MAX_CATALOG_SERVICES`: pairs of service and env that rates are told of, at least 1.
+    pub services_max: u32,
     /// `DD_APM_FEATURES` has `error_rare_sample_tracer_drop`: of traces with a negative priority only those are dropped at once that the
     /// user chose to drop.
     pub asks_about_tracer_drops: bool,
@@ -77,6 +79,7 @@ impl Default for Settings {
             errors_alone: false,
             events_per_second_max: 200.0,
             analyzed_spans: Vec::new(),
+            services_max: catalog::SERVICES_MAX,
             asks_about_tracer_drops: false,
         }
     }

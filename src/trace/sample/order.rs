@@ -58,7 +58,8 @@ impl Samplers {
     #[must_use]
     pub fn new(settings: &Settings, agent_env: &str, fixed_rate_one: bool, now_ns: u64) -> Self {
         Self {
-            priority: Priority::new(settings.target_tps, agent_env, fixed_rate_one),
+            priority: Priority::new(settings.target_tps, agent_env, fixed_rate_one)
+                .telling(settings.services_max),
             no_priority: Score::new(settings.target_tps),
             errors: Score::new(settings.errors_tps),
             rare: settings.rare.map(Rare::new),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, SERVICES_MAX};
 use super::rates::Rates;
 use super::{PRIORITY_AUTO_DROP, PRIORITY_AUTO_KEEP, PRIORITY_USER_KEEP, Root};
 
@@ -46,7 +46,7 @@ impl Priority {
             agent_env: agent_env.to_owned(),
             fixed_rate_one,
             rates: Rates::new(target_tps),
-            catalog: Catalog::new(),
+            catalog: Catalog::new(SERVICES_MAX),
             told: BTreeMap::new(),
             versions: 0,
             reply,
@@ -55,6 +55,11 @@ impl Priority {
             made.tell(0, BTreeMap::from([(key("", ""), 1.0)]));
         }
         made
+    }
+
+    /// The same with rates for at most this many pairs of service and env.
+    pub(super) fn telling(self, services_max: u32) -> Self {
+        Self { catalog: Catalog::new(services_max), ..self }
     }
 
     /// Decides about a chunk with a priority. Kept are 1 (the tracer's own decision) and 2 (the user's); nothing else is.

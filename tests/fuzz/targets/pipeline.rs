@@ -158,6 +158,7 @@ impl Running {
                     assert_eq!(payload.counts.stats_groups, own);
                     groups += own;
                 }
+                other => panic!("a payload of {other:?}"),
             }
         }
         let held = [&self.0.ledger.spans, &self.0.ledger.chunks, &self.0.ledger.stats_groups]

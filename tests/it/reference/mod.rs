@@ -126,6 +126,7 @@ fn check(seed: u64) {
                 let groups = stats::read(&payload.body, &mut counted);
                 assert_eq!(payload.counts.stats_groups, groups as u64);
             }
+            other => panic!("a payload of {other:?}"),
         }
     }
     let spans = ledger.spans.read();

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use pillion::ledger::{Counts, Shed};
-use pillion::relay::{Destination, Kind, Payload, Settings};
+use pillion::relay::{Destination, Intake, Kind, Payload, Settings};
 use pillion::secret::ApiKey;
 
-use crate::relay::{Fixture, KEY, numbered, numbers, settings, wait_until};
+use crate::relay::{Fixture, KEY, intake, numbered, numbers, settings, wait_until};
 use crate::support::lines;
 use crate::support::recorder::{Answer, PATIENCE, Recorder};
 
@@ -16,23 +16,25 @@ fn destination(url: &str, key: &str) -> Destination {
     Destination { url: url.to_owned(), api_key: ApiKey::new(key).unwrap() }
 }
 
+fn with_copies(main: &str, further: Vec<Destination>) -> Settings {
+    Settings { traces: Intake { further, ..intake(main) }, ..settings(main) }
+}
+
 fn with_further(main: &str, further: &[&str]) -> Fixture {
     let further = further.iter().map(|url| destination(url, OTHER_KEY)).collect();
-    Fixture::start(Settings { further, ..settings(main) })
+    Fixture::start(with_copies(main, further))
 }
 
 #[test]
 fn every_destination_gets_everything_with_its_own_key_and_the_same_bytes() {
     let intakes = [(); 3].map(|()| Recorder::http());
     let [main, second, third] = &intakes;
-    let fixture = Fixture::start(Settings {
-        further: vec![
-            destination(&second.url(), "k2"),
-            destination(&second.url(), "k3"),
-            destination(&third.url(), "k4"),
-        ],
-        ..settings(&main.url())
-    });
+    let further = vec![
+        destination(&second.url(), "k2"),
+        destination(&second.url(), "k3"),
+        destination(&third.url(), "k4"),
+    ];
+    let fixture = Fixture::start(with_copies(&main.url(), further));
     for number in 0..20 {
         fixture.push(numbered(number, 1000));
     }
@@ -128,17 +130,19 @@ fn a_full_queue_sheds_for_its_own_destination_alone() {
     hangs.always(Answer::hang());
     let further = vec![destination(&hangs.url(), OTHER_KEY)];
     let fixture =
-        Fixture::start(Settings { further, queue_bytes_max: 8 << 20, ..settings(&main.url()) });
+        Fixture::start(Settings { queue_bytes_max: 8 << 20, ..with_copies(&main.url(), further) });
     for number in 0..40 {
         fixture.push(numbered(number, 500_000));
         main.wait_for("it", |requests| requests.len() == number as usize + 1);
-        // Each of the two has half of what all may hold.
+        // Both together keep to the bound, and the one that is up has the room that it needs.
         assert!(fixture.relay.held_bytes() <= 8 << 20);
     }
     wait_until("all of them to be sent", || fixture.sent() == 40);
     let name = hangs.address().to_string();
     wait_until("a line", || {
-        lines::with(&name).iter().any(|line| line.contains("the queue of 4194304 bytes for"))
+        lines::with(&name)
+            .iter()
+            .any(|line| line.contains("the queue of 8388608 bytes is full, the oldest data for"))
     });
     assert!(!fixture.relay.flush(Instant::now()));
     assert_eq!(fixture.ledger.spans.read().shed_total(), 0);
@@ -155,7 +159,7 @@ fn each_share_holds_a_payload_at_least() {
     let nobody = ["http://127.0.0.1:1"; 9];
     let further = nobody.map(|url| destination(url, OTHER_KEY)).to_vec();
     let fixture =
-        Fixture::start(Settings { further, queue_bytes_max: 4 << 20, ..settings(&main.url()) });
+        Fixture::start(Settings { queue_bytes_max: 4 << 20, ..with_copies(&main.url(), further) });
     fixture.push(numbered(1, 3_000_000));
     wait_until("it to be sent", || fixture.sent() == 1);
     assert_eq!(fixture.relay.held().spans, 9, "the others wait to send it");
@@ -166,12 +170,12 @@ fn a_payload_that_one_finds_too_large_is_cut_for_that_one() {
     let (main, small) = (Recorder::http(), Recorder::http());
     small.limit_bodies(60);
     let fixture = with_further(&main.url(), &[&small.url()]);
-    let counts = Counts { spans: 1, chunks: 1, stats_groups: 0 };
+    let counts = Counts { spans: 1, chunks: 1, ..Counts::default() };
     let part = |at: usize| pillion::relay::Part { bytes: at * 50..at * 50 + 50, counts };
     fixture.push(Payload {
         kind: Kind::Traces,
         body: vec![7; 100],
-        counts: Counts { spans: 2, chunks: 2, stats_groups: 0 },
+        counts: Counts { spans: 2, chunks: 2, ..Counts::default() },
         languages: String::new(),
         parts: vec![part(0), part(1)],
     });
@@ -203,8 +207,11 @@ fn a_refused_key_of_one_is_said_with_the_setting_it_comes_from_and_harms_no_othe
 fn without_the_main_key_nothing_goes_anywhere() {
     let other = Recorder::http();
     let further = vec![destination(&other.url(), OTHER_KEY)];
-    let fixture =
-        Fixture::start(Settings { api_key: None, further, ..settings("http://127.0.0.1:1") });
+    let fixture = Fixture::start({
+        let mut settings = with_copies("http://127.0.0.1:1", further);
+        settings.traces.api_key = None;
+        settings
+    });
     fixture.push_number(1);
     assert!(fixture.relay.flush(Instant::now() + PATIENCE));
     assert_eq!((fixture.shed(Shed::NoKey), other.connections()), (1, 0));

@@ -1,5 +1,7 @@
 //! The relay against real servers: every rule of sending, waiting and counting.
 
+mod connecting;
+mod families;
 mod further;
 mod queue;
 mod retry;
@@ -13,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pillion::ledger::{Counts, Ledger, Shed};
-use pillion::relay::{Compression, Kind, Payload, Relay, Settings};
+use pillion::relay::{Intake, Kind, Payload, Relay, Settings};
 use pillion::secret::ApiKey;
 
 use crate::support::lines;
@@ -22,19 +24,24 @@ use crate::support::recorder::{PATIENCE, Recorder, Request};
 /// The API key of all tests here.
 const KEY: &str = "5ec2e7aab0b1c2d3e4f5061728394a5b";
 
+fn intake(url: &str) -> Intake {
+    Intake::new(url, ApiKey::new(KEY))
+}
+
 fn settings(url: &str) -> Settings {
     Settings {
-        api_key: ApiKey::new(KEY),
-        trace_url: url.to_owned(),
-        further: Vec::new(),
+        traces: intake(url),
+        metrics: intake(url),
+        logs: intake(url),
+        off: Vec::new(),
         queue_bytes_max: 32 << 20,
-        compression: Compression::Zstd,
         proxy_http: None,
         proxy_https: None,
         no_proxy: Vec::new(),
         ca_file: None,
         skip_tls_check: false,
         request_timeout: Duration::from_secs(10),
+        connecting: Default::default(),
     }
 }
 
@@ -90,9 +97,12 @@ impl Fixture {
     /// Nothing is held, and all that was received is sent or shed.
     fn check_balance(&self) {
         assert_eq!((self.relay.held(), self.relay.held_bytes()), (Counts::default(), 0));
-        for flow in [&self.ledger.spans, &self.ledger.chunks, &self.ledger.stats_groups] {
+        let Ledger { spans, chunks, stats_groups, log_lines, points, checks, events, .. } =
+            &*self.ledger;
+        for flow in [spans, chunks, stats_groups, log_lines, points, checks, events] {
             let flow = flow.read();
-            assert_eq!(flow.received, flow.sent + flow.shed_total(), "{flow:?}");
+            let gone = flow.sent + flow.filtered + flow.shed_total();
+            assert_eq!(flow.received, gone, "{flow:?}");
         }
     }
 }
@@ -101,7 +111,7 @@ impl Fixture {
 fn numbered(number: u32, bytes: usize) -> Payload {
     let mut body = format!("{number:08}").into_bytes();
     body.resize_with(8 + bytes, || fastrand::u8(..));
-    let counts = Counts { spans: 1, chunks: 1, stats_groups: 0 };
+    let counts = Counts { spans: 1, chunks: 1, ..Counts::default() };
     Payload { kind: Kind::Traces, body, counts, languages: "rust".to_owned(), parts: Vec::new() }
 }
 

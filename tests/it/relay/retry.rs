@@ -292,7 +292,7 @@ fn agent_payload(payloads: u32, bytes: usize) -> Payload {
         body.extend(one.encode_to_vec());
         parts.push(Part {
             bytes: start..body.len(),
-            counts: Counts { spans: 1, chunks: 1, stats_groups: 0 },
+            counts: Counts { spans: 1, chunks: 1, ..Counts::default() },
         });
     }
     body.extend(
@@ -300,7 +300,7 @@ fn agent_payload(payloads: u32, bytes: usize) -> Payload {
             .encode_to_vec(),
     );
     let counts =
-        Counts { spans: u64::from(payloads), chunks: u64::from(payloads), stats_groups: 0 };
+        Counts { spans: u64::from(payloads), chunks: u64::from(payloads), ..Counts::default() };
     Payload { kind: Kind::Traces, body, counts, languages: "go".to_owned(), parts }
 }
 

@@ -18,7 +18,9 @@ const PASSWORD: &str = "s3cr3t-of-this-test-alone";
 fn with_secrets(url: &str, proxy: &str) -> Settings {
     let proxy = Some(Url::new(proxy));
     let api_key = ApiKey::new(KEY);
-    Settings { api_key, proxy_http: proxy.clone(), proxy_https: proxy, ..settings(url) }
+    let mut settings = Settings { proxy_http: proxy.clone(), proxy_https: proxy, ..settings(url) };
+    settings.traces.api_key = api_key;
+    settings
 }
 
 /// Pushes until something is said about `name`, then ends.

@@ -12,7 +12,7 @@ fn traces_have_the_headers_of_the_agent() {
     let intake = Recorder::http();
     let fixture = Fixture::to(&intake);
     let body = b"a body that repeats itself ".repeat(100);
-    let counts = Counts { spans: 3, chunks: 2, stats_groups: 0 };
+    let counts = Counts { spans: 3, chunks: 2, ..Counts::default() };
     let languages = "go|python".to_owned();
     fixture.push(Payload {
         kind: Kind::Traces,
@@ -45,10 +45,15 @@ fn traces_have_the_headers_of_the_agent() {
 
 #[test]
 fn stats_go_as_gzip_msgpack_whatever_is_set_for_traces() {
-    for compression in [Compression::Zstd, Compression::Gzip, Compression::None] {
+    for compression in
+        [Compression::Zstd(1), Compression::Gzip(1), Compression::Deflate(6), Compression::None]
+    {
         let intake = Recorder::http();
-        let fixture =
-            Fixture::start(pillion::relay::Settings { compression, ..settings(&intake.url()) });
+        let fixture = Fixture::start({
+            let mut settings = settings(&intake.url());
+            settings.traces.compression = compression;
+            settings
+        });
         let counts = Counts { stats_groups: 4, ..Counts::default() };
         let body = b"\x81\xa1a\xa1b".to_vec();
         fixture.push(Payload {
@@ -68,8 +73,9 @@ fn stats_go_as_gzip_msgpack_whatever_is_set_for_traces() {
         assert_eq!(fixture.ledger.stats_groups.read().sent, 4);
         let [traces] = intake.taken("/api/v0.2/traces").try_into().unwrap();
         let expect = match compression {
-            Compression::Zstd => Some("zstd"),
-            Compression::Gzip => Some("gzip"),
+            Compression::Zstd(_) => Some("zstd"),
+            Compression::Gzip(_) => Some("gzip"),
+            Compression::Deflate(_) => Some("deflate"),
             Compression::None => None,
         };
         assert_eq!(traces.header("content-encoding"), expect);
@@ -134,8 +140,11 @@ fn at_most_five_requests_are_under_way() {
 fn without_a_key_nothing_is_sent_and_all_is_counted() {
     for key in [None, ApiKey::new("5ec2e7\na")] {
         let intake = Recorder::http();
-        let fixture =
-            Fixture::start(pillion::relay::Settings { api_key: key, ..settings(&intake.url()) });
+        let fixture = Fixture::start({
+            let mut settings = settings(&intake.url());
+            settings.traces.api_key = key;
+            settings
+        });
         for number in 0..10 {
             fixture.push_number(number);
         }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use tempfile::NamedTempFile;
 
 /// The authority and the server certificate that it has issued.
@@ -19,6 +19,11 @@ pub struct Authority {
 impl Authority {
     /// A new authority that has issued a certificate for these host names and addresses.
     pub fn new(names: &[&str]) -> Self {
+        Self::speaking(names, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// The same for a server that speaks these versions of TLS alone.
+    pub fn speaking(names: &[&str], versions: &[&'static SupportedProtocolVersion]) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -36,8 +41,8 @@ impl Authority {
         file.write_all(own.pem().as_bytes()).expect("room on the disk");
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("TLS 1.2 and 1.3")
+            .with_protocol_versions(versions)
+            .expect("versions that there are")
             .with_no_client_auth()
             .with_single_cert(vec![server.der().clone()], key)
             .expect("a key that fits");

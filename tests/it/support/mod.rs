@@ -15,6 +15,7 @@ pub mod first_instant;
 pub mod grpc;
 pub mod http;
 pub mod lines;
+pub mod metrics;
 pub mod mutate;
 pub mod otlp;
 pub mod place;

@@ -19,10 +19,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 use super::authority::Authority;
 use super::decoded::{self, Span, TracerPayload};
+use super::metrics;
+
+/// What the certificate of an HTTPS recorder is for.
+const NAMES: [&str; 3] = ["localhost", "intake.test", "127.0.0.1"];
 
 /// The longest that any wait in a test takes before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -174,7 +178,12 @@ impl Recorder {
 
     /// An intake at `https://localhost:<a free port>` with a certificate (for `localhost`, `intake.test`, 127.0.0.1) of its own authority.
     pub fn https() -> Self {
-        Self::start(Some(Authority::new(&["localhost", "intake.test", "127.0.0.1"])))
+        Self::start(Some(Authority::new(&NAMES)))
+    }
+
+    /// The same of one that speaks these versions of TLS alone.
+    pub fn https_of(versions: &[&'static SupportedProtocolVersion]) -> Self {
+        Self::start(Some(Authority::speaking(&NAMES, versions)))
     }
 
     fn start(authority: Option<Authority>) -> Self {
@@ -311,6 +320,42 @@ impl Recorder {
             .collect()
     }
 
+    /// The entries of all logs requests that were answered with 2xx, in the order in which they came.
+    pub fn log_entries(&self) -> Vec<serde_json::Value> {
+        self.json_arrays("/api/v2/logs")
+    }
+
+    /// The service checks of all requests that were answered with 2xx.
+    pub fn service_checks(&self) -> Vec<serde_json::Value> {
+        self.json_arrays("/api/v1/check_run")
+    }
+
+    /// The bodies with events that were answered with 2xx.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        let requests = self.taken("/intake/");
+        requests.iter().map(|request| json(&request.body)).collect()
+    }
+
+    /// The series of all requests that were answered with 2xx.
+    pub fn series(&self) -> Vec<metrics::Series> {
+        let requests = self.taken("/api/v2/series");
+        requests.iter().flat_map(|request| metrics::series(&request.body)).collect()
+    }
+
+    /// The sketches of all requests that were answered with 2xx.
+    pub fn sketches(&self) -> Vec<metrics::Sketch> {
+        let requests = self.taken("/api/beta/sketches");
+        requests.iter().flat_map(|request| metrics::sketches(&request.body)).collect()
+    }
+
+    fn json_arrays(&self, path: &str) -> Vec<serde_json::Value> {
+        let requests = self.taken(path);
+        requests
+            .iter()
+            .flat_map(|request| json(&request.body).as_array().expect("an array").clone())
+            .collect()
+    }
+
     /// Waits until the requests meet `is_met`; fails the test after [`PATIENCE`], with what there is.
     pub fn wait_for(&self, what: &str, mut is_met: impl FnMut(&[Request]) -> bool) {
         self.wait(what, |state| is_met(&state.requests));
@@ -406,6 +451,10 @@ fn accept(shared: &Arc<Shared>, listener: TcpListener) {
         };
         thread::Builder::new().name("recorder".to_owned()).spawn(serving).expect("a thread");
     }
+}
+
+fn json(body: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(body).expect("JSON")
 }
 
 trait Stream: Read + Write {}
@@ -549,6 +598,10 @@ fn read_body(stream: &mut impl BufRead, request: &mut Request) -> io::Result<()>
         Some("gzip") => {
             let mut raw = Vec::new();
             flate2::read::GzDecoder::new(wire.as_slice()).read_to_end(&mut raw).map(|_| raw)
+        }
+        Some("deflate") => {
+            let mut raw = Vec::new();
+            flate2::read::ZlibDecoder::new(wire.as_slice()).read_to_end(&mut raw).map(|_| raw)
         }
         _ => Ok(wire.clone()),
     };

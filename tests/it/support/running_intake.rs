@@ -69,6 +69,7 @@ impl BoundIntake {
                 receive_timeout: wanted.receive_timeout,
                 connections_max: wanted.connections_max,
                 body_bytes_max: wanted.body_bytes_max,
+                inherited: Default::default(),
             };
             let (listeners, problems) = intake::bind(&settings);
             if problems.is_empty() {
@@ -168,12 +169,15 @@ pub(crate) fn settings() -> pipeline::Settings {
     pipeline::Settings {
         env: "none".to_owned(),
         hostname: String::new(),
+        apm_mode: String::new(),
+        install: None,
         span_tags: Vec::new(),
         sampling: Default::default(),
         stats_by_span_kind: true,
         peer_tags_aggregation: true,
         peer_tags: Vec::new(),
         primary_tags: Vec::new(),
+        client_stats_interval: Duration::from_secs(1),
         stats_disabled: false,
         component_to_name: false,
         big_resource: false,

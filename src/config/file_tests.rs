@@ -1,0 +1,538 @@
+//! Tables of files and what becomes of them, alone and beside variables.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::stat::Mode as FileMode;
+use proptest::prelude::*;
+
+use super::file::File;
+use super::keys::{self, Key};
+use super::{Env, Mode, Settings, read, unsupported};
+
+const PATH: &str = "/conf/datadog.yaml";
+
+/// The settings of variables and a file, and the problems as text.
+fn of(pairs: &[(&str, &str)], yaml: &str) -> (Settings, Vec<String>) {
+    let mut env = Env::of(pairs);
+    env.file = Some(File::of(PATH, yaml).unwrap());
+    let (settings, problems) = read(&env, Mode::Wrapper);
+    (settings, problems.iter().map(ToString::to_string).collect())
+}
+
+/// `value` under a key with dots.
+fn under(key: &str, value: &str) -> String {
+    let mut text = String::new();
+    let names: Vec<&str> = key.split('.').collect();
+    for (depth, name) in names.iter().enumerate() {
+        write!(text, "\n{}{name}:", "  ".repeat(depth)).unwrap();
+    }
+    format!("{text} {value}\n")
+}
+
+/// All of them as text, what is secret too; not the place where a value stood.
+fn shown(settings: &Settings) -> String {
+    let mut settings = settings.clone();
+    if let Some(file) = &mut settings.hostname_file {
+        file.place.clear();
+    }
+    let relay = &settings.relay;
+    let intakes = [&relay.traces, &relay.metrics, &relay.logs];
+    let key = intakes.map(|intake| intake.api_key.as_ref().map(|key| key.expose()));
+    let copies =
+        intakes.into_iter().flat_map(|intake| intake.further.iter().chain(&intake.best_effort));
+    let proxies =
+        [&relay.proxy_http, &relay.proxy_https].map(|url| url.as_ref().map(|url| url.expose()));
+    let proxy = &settings.proxy;
+    let upstreams = [&proxy.telemetry, &proxy.profiles, &proxy.evp, &proxy.lineage];
+    let always = [&proxy.debugger_logs, &proxy.debugger, &proxy.symbols, &proxy.pipeline_stats];
+    let upstreams = upstreams.into_iter().flatten().chain(always);
+    let further = upstreams.flat_map(|upstream| &upstream.destinations).chain(copies);
+    let keys: Vec<&str> = further.map(|to| to.api_key.expose()).collect();
+    format!("{settings:?} {key:?} {proxies:?} {keys:?}")
+}
+
+/// A key of the file, the text of a variable, what stands for the same in the file, and what stands for something else.
+const VALUES: &[(&str, &str, &str, &str)] = &[
+    ("apm_config.api_key", "k1", "k1", "'k2'"),
+    ("api_key", "k1", "k1", "\"k2\""),
+    ("site", "datadoghq.eu", "datadoghq.eu", "us5.datadoghq.com"),
+    ("apm_config.apm_dd_url", "http://a:1", "http://a:1", "b"),
+    ("proxy.https", "http://me:pw@a:1", "http://me:pw@a:1", "b:2"),
+    ("proxy.http", "a:1", "a:1", "b:2"),
+    ("proxy.no_proxy", "a,b", "[a, b]", "[c]"),
+    ("tls_ca_cert", "/a b.pem", "/a b.pem", "/c.pem"),
+    ("skip_ssl_validation", "true", "yes", "no"),
+    ("min_tls_version", "tlsv1.3", "tlsv1.3", "tlsv1.2"),
+    ("tls_handshake_timeout", "2s", "2s", "3s"),
+    ("apm_config.connection_reset_interval", "30", "30", "0"),
+    ("pillion.compression", "gzip", "gzip", "none"),
+    ("pillion.queue_bytes", "64MiB", "64MiB", "128MiB"),
+    ("pillion.flush_interval", "500ms", "500ms", "1s"),
+    ("apm_config.env", "one", "one", "two"),
+    ("env", "one", "one", "two"),
+    ("hostname", "web-1", "web-1", "web-2"),
+    ("hostname_file", "/etc/host", "/etc/host", "/etc/other"),
+    ("tags", "a:1,b:x y", "[\"a:1\", 'b:x y']", "\n- c:2"),
+    ("extra_tags", "a:1", "a:1", "b:2"),
+    ("apm_config.mode", "edge", "edge", "other"),
+    ("apm_config.install_id", "i1", "i1", "i2"),
+    ("apm_config.install_type", "k1", "k1", "k2"),
+    ("apm_config.install_time", "17", "17", "18"),
+    ("apm_config.enabled", "false", "false", "true"),
+    ("apm_config.receiver_enabled", "false", "no", "true"),
+    ("apm_config.receiver_port", "9126", "9126", "9127"),
+    ("apm_config.receiver_socket", "/run/a", "/run/a", "/run/b"),
+    ("bind_host", "::1", "'::1'", "10.0.0.1"),
+    ("apm_config.apm_non_local_traffic", "true", "true", "false"),
+    ("apm_config.connection_limit", "7", "7", "8"),
+    ("apm_config.max_connections", "7", "7", "8"),
+    ("apm_config.receiver_timeout", "2", "2", "3"),
+    ("apm_config.max_payload_size", "1000", "1000", "2000"),
+    ("apm_config.socket_activation.enabled", "false", "false", "true"),
+    ("apm_config.target_traces_per_second", "0.5", "0.5", "1.5"),
+    ("apm_config.max_traces_per_second", "20", "20", "30"),
+    ("apm_config.errors_per_second", "3", "3", "4"),
+    ("apm_config.enable_rare_sampler", "true", "true", "false"),
+    ("apm_config.rare_sampler.tps", "2", "2", "3"),
+    ("apm_config.rare_sampler.cooldown", "10m", "10m", "20m"),
+    ("apm_config.rare_sampler.cardinality", "300", "300", "400"),
+    ("apm_config.probabilistic_sampler.enabled", "true", "true", "false"),
+    ("apm_config.probabilistic_sampler.sampling_percentage", "12.5", "12.5", "50"),
+    ("apm_config.probabilistic_sampler.hash_seed", "7", "7", "8"),
+    ("apm_config.error_tracking_standalone.enabled", "true", "true", "false"),
+    ("apm_config.analyzed_spans", "db|q=0.5,web|r=1", "{web|r: 1, \"db|q\": 0.5}", "{web|r: 1}"),
+    ("apm_config.max_events_per_second", "10", "10", "20"),
+    ("apm_config.max_catalog_services", "10", "10", "20"),
+    ("apm_config.max_catalog_entries", "10", "10", "20"),
+    ("apm_config.compute_stats_by_span_kind", "false", "false", "true"),
+    ("apm_config.peer_tags_aggregation", "false", "false", "true"),
+    ("apm_config.peer_service_aggregation", "false", "false", "true"),
+    ("apm_config.peer_tags", "a,b", "[a, b]", "[c]"),
+    ("apm_config.span_derived_primary_tags", "[\"a\"]", "\n    - a", "[b]"),
+    ("apm_config.client_stats_flush_interval", "5", "5", "6"),
+    (
+        "apm_config.features",
+        "component2name,table_names",
+        "[component2name, table_names]",
+        "big_resource",
+    ),
+    ("apm_config.ignore_resources", "\"a,b\",[c-d]", "['a,b', '[c-d]']", "[e]"),
+    ("apm_config.filter_tags.reject", "a:b c", "[a:b, c]", "[d]"),
+    ("apm_config.filter_tags.require", "a:b c", "[a:b, c]", "[d]"),
+    ("apm_config.filter_tags_regex.reject", "a:^b", "['a:^b']", "[d]"),
+    ("apm_config.filter_tags_regex.require", "a:^b", "\n      - a:^b", "[d]"),
+    (
+        "apm_config.replace_tags",
+        r#"[{"name":"a","pattern":"\\d+","repl":"x"},{"name":"*","pattern":"b"}]"#,
+        "\n    - name: a\n      pattern: \\d+\n      repl: x\n    - {name: '*', pattern: b, repl: }",
+        "[{name: c, pattern: d}]",
+    ),
+    ("apm_config.sql_obfuscation_mode", "obfuscate_only", "obfuscate_only", "normalize_only"),
+    ("apm_config.obfuscation.cache.enabled", "false", "false", "true"),
+    ("apm_config.obfuscation.cache.max_size", "1000", "1000", "2000"),
+    ("apm_config.obfuscation.credit_cards.enabled", "false", "false", "true"),
+    ("apm_config.obfuscation.credit_cards.luhn", "true", "true", "false"),
+    ("apm_config.obfuscation.credit_cards.keep_values", "a,b", "[a, b]", "[c]"),
+    ("apm_config.obfuscation.http.remove_query_string", "true", "true", "false"),
+    ("apm_config.obfuscation.http.remove_paths_with_digits", "true", "true", "false"),
+    ("apm_config.obfuscation.redis.enabled", "false", "false", "true"),
+    ("apm_config.obfuscation.redis.remove_all_args", "true", "true", "false"),
+    ("apm_config.obfuscation.valkey.enabled", "false", "false", "true"),
+    ("apm_config.obfuscation.valkey.remove_all_args", "true", "true", "false"),
+    ("apm_config.obfuscation.memcached.enabled", "false", "false", "true"),
+    ("apm_config.obfuscation.memcached.keep_command", "true", "true", "false"),
+    ("apm_config.obfuscation.mongodb.enabled", "false", "false", "true"),
+    ("apm_config.obfuscation.mongodb.keep_values", "a,b", "[a, b]", "[c]"),
+    ("apm_config.obfuscation.mongodb.obfuscate_sql_values", "a,b", "[a, b]", "[c]"),
+    ("apm_config.obfuscation.elasticsearch.enabled", "false", "false", "true"),
+    ("apm_config.obfuscation.elasticsearch.keep_values", "a,b", "[a, b]", "[c]"),
+    ("apm_config.obfuscation.elasticsearch.obfuscate_sql_values", "a,b", "[a, b]", "[c]"),
+    ("apm_config.obfuscation.opensearch.enabled", "false", "false", "true"),
+    ("apm_config.obfuscation.opensearch.keep_values", "a,b", "[a, b]", "[c]"),
+    ("apm_config.obfuscation.opensearch.obfuscate_sql_values", "a,b", "[a, b]", "[c]"),
+    ("apm_config.obfuscation.remove_stack_traces", "true", "true", "false"),
+    ("apm_config.obfuscation.sql_exec_plan.enabled", "true", "true", "false"),
+    ("apm_config.obfuscation.sql_exec_plan_normalize.enabled", "true", "true", "false"),
+    (
+        "apm_config.additional_endpoints",
+        r#"{"http://a:1":["k1","k2"]}"#,
+        "{'http://a:1': [k1, k2]}",
+        "{'http://a:1': [k1]}",
+    ),
+    ("apm_config.telemetry.enabled", "false", "false", "true"),
+    ("apm_config.telemetry.dd_url", "https://a.test", "https://a.test", "b.test"),
+    (
+        "apm_config.telemetry.additional_endpoints",
+        r#"{"a.test":["k1"]}"#,
+        "{a.test: [k1]}",
+        "{a.test: [k2]}",
+    ),
+    ("apm_config.profiling_dd_url", "http://a:1/p", "http://a:1/p", "http://b:1/p"),
+    (
+        "apm_config.profiling_additional_endpoints",
+        r#"{"http://a:1":["k1","k2"]}"#,
+        "{'http://a:1': [k1, k2]}",
+        "{'http://a:1': [k1]}",
+    ),
+    ("apm_config.profiling_send_to_main_endpoint", "false", "false", "true"),
+    ("apm_config.profiling_max_request_bytes", "1000", "1000", "2000"),
+    ("apm_config.profiling_receiver_timeout", "7", "7", "8"),
+    ("apm_config.additional_profile_tags", r#"{"a":"b"}"#, "{a: b}", "{a: c}"),
+    ("evp_proxy_config.enabled", "false", "false", "true"),
+    ("evp_proxy_config.dd_url", "a.test", "a.test", "b.test"),
+    ("evp_proxy_config.api_key", "k1", "k1", "k2"),
+    (
+        "evp_proxy_config.additional_endpoints",
+        r#"{"a.test":["k1"]}"#,
+        "{a.test: [k1]}",
+        "{a.test: [k2]}",
+    ),
+    ("ol_proxy_config.enabled", "false", "false", "true"),
+    ("ol_proxy_config.dd_url", "a.test", "a.test", "b.test"),
+    ("ol_proxy_config.api_key", "k1", "k1", "k2"),
+    (
+        "ol_proxy_config.additional_endpoints",
+        r#"{"a.test":["k1"]}"#,
+        "{a.test: [k1]}",
+        "{a.test: [k2]}",
+    ),
+    ("evp_proxy_config.max_payload_size", "1000", "1000", "2000"),
+    ("evp_proxy_config.receiver_timeout", "7", "7", "8"),
+    ("ol_proxy_config.api_version", "3", "3", "4"),
+    ("apm_config.debugger_dd_url", "http://a:1/p", "http://a:1/p", "http://b:1/p"),
+    ("apm_config.debugger_api_key", "k1", "k1", "k2"),
+    (
+        "apm_config.debugger_additional_endpoints",
+        r#"{"http://a:1":["k1","k2"]}"#,
+        "{'http://a:1': [k1, k2]}",
+        "{'http://a:1': [k1]}",
+    ),
+    ("apm_config.debugger_diagnostics_dd_url", "http://a:1/p", "http://a:1/p", "http://b:1/p"),
+    ("apm_config.debugger_diagnostics_api_key", "k1", "k1", "k2"),
+    (
+        "apm_config.debugger_diagnostics_additional_endpoints",
+        r#"{"http://a:1":["k1","k2"]}"#,
+        "{'http://a:1': [k1, k2]}",
+        "{'http://a:1': [k1]}",
+    ),
+    ("apm_config.symdb_dd_url", "http://a:1/p", "http://a:1/p", "http://b:1/p"),
+    ("apm_config.symdb_api_key", "k1", "k1", "k2"),
+    (
+        "apm_config.symdb_additional_endpoints",
+        r#"{"http://a:1":["k1","k2"]}"#,
+        "{'http://a:1': [k1, k2]}",
+        "{'http://a:1': [k1]}",
+    ),
+    ("use_dogstatsd", "false", "false", "true"),
+    ("dogstatsd_port", "9125", "9125", "9126"),
+    (
+        "otlp_config.receiver.protocols.http.endpoint",
+        "localhost:4444",
+        "localhost:4444",
+        "localhost:4445",
+    ),
+    (
+        "otlp_config.receiver.protocols.grpc.endpoint",
+        "localhost:4444",
+        "localhost:4444",
+        "localhost:4445",
+    ),
+    ("otlp_config.traces.enabled", "false", "false", "true"),
+    ("otlp_config.traces.probabilistic_sampler.sampling_percentage", "12.5", "12.5", "50"),
+    ("otlp_config.traces.span_name_as_resource_name", "true", "true", "false"),
+    ("otlp_config.traces.span_name_remappings", r#"{"a":"b"}"#, "{a: b}", "{a: c}"),
+    ("otlp_config.receiver.protocols.http.max_request_body_size", "1000", "1000", "2000"),
+    ("otlp_config.receiver.protocols.grpc.max_recv_msg_size_mib", "10", "10", "11"),
+    ("otlp_config.receiver.protocols.grpc.max_concurrent_streams", "3", "3", "4"),
+    (
+        "otlp_config.receiver.protocols.http.cors.allowed_origins",
+        "http://a,http://b",
+        "['http://a', 'http://b']",
+        "['http://c']",
+    ),
+    ("otlp_config.receiver.protocols.http.cors.allowed_headers", "x,y", "[x, y]", "[z]"),
+    ("pillion.view", "true", "true", "false"),
+    ("pillion.stop_timeout", "30", "30", "31"),
+    ("log_level", "debug", "DEBUG", "info"),
+    ("dd_url", "http://a:1", "http://a:1", "b"),
+    (
+        "additional_endpoints",
+        r#"{"http://a:1":["k1","k2"]}"#,
+        "{'http://a:1': [k1, k2]}",
+        "{'http://a:1': [k1]}",
+    ),
+    ("serializer_compressor_kind", "zlib", "zlib", "gzip"),
+    ("serializer_zstd_compressor_level", "3", "3", "4"),
+    ("enable_payloads.series", "false", "false", "true"),
+    ("enable_payloads.sketches", "false", "false", "true"),
+    ("enable_payloads.service_checks", "false", "false", "true"),
+    ("enable_payloads.events", "false", "false", "true"),
+    ("logs_config.logs_dd_url", "http://a:1", "http://a:1", "b:2"),
+    ("logs_config.dd_url", "a", "a", "b"),
+    ("logs_config.logs_no_ssl", "true", "true", "false"),
+    ("logs_config.api_key", "k1", "k1", "k2"),
+    (
+        "logs_config.additional_endpoints",
+        r#"[{"api_key":"k1","Host":"a","Port":1},{"api_key":"k2","Host":"b","is_reliable":false}]"#,
+        "\n    - {api_key: k1, Host: a, Port: 1}\n    - {api_key: k2, host: b, is_reliable: false}",
+        "[{api_key: k1, Host: a, Port: 1}, {api_key: k2, Host: b}]",
+    ),
+    ("logs_config.use_compression", "false", "false", "true"),
+    ("logs_config.compression_kind", "gzip", "gzip", "zstd"),
+    ("logs_config.compression_level", "9", "9", "1"),
+    ("logs_config.zstd_compression_level", "3", "3", "4"),
+];
+
+/// A key whose value changes nothing.
+const WITHOUT_EFFECT: &str = "apm_config.disable_rare_sampler";
+
+/// Variables without which some settings have no effect.
+const BASE: &[(&str, &str)] = &[
+    ("DD_APM_ENABLE_RARE_SAMPLER", "true"),
+    ("DD_APM_PROBABILISTIC_SAMPLER_ENABLED", "true"),
+    ("DD_INSTRUMENTATION_INSTALL_ID", "i"),
+    ("DD_APM_NET_RECEIVER_FD", "7"),
+    ("DD_API_KEY", "base"),
+    ("DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT", "localhost:4317"),
+    ("DD_LOGS_CONFIG_DD_URL", "logs.test"),
+];
+
+/// A key that has an effect only beside this variable, which takes the effect of others away.
+const BESIDE: (&str, (&str, &str)) =
+    ("logs_config.compression_level", ("DD_LOGS_CONFIG_COMPRESSION_KIND", "gzip"));
+
+fn all_keys() -> impl Iterator<Item = &'static Key> {
+    keys::ALL.iter().flat_map(|(_, keys)| keys.iter().copied())
+}
+
+#[test]
+fn every_key_counts_in_the_file_as_in_its_variable_and_the_variable_first() {
+    let names: Vec<&str> = VALUES.iter().map(|(yaml, ..)| *yaml).collect();
+    for key in all_keys() {
+        for yaml in key.yaml.iter().filter(|yaml| **yaml != WITHOUT_EFFECT) {
+            assert_eq!(names.iter().filter(|name| *name == yaml).count(), 1, "{yaml}");
+        }
+    }
+    for &(yaml, text, same, other) in VALUES {
+        let key = all_keys().find(|key| key.yaml.contains(&yaml)).expect(yaml);
+        let beside = (yaml == BESIDE.0).then_some(BESIDE.1);
+        let base = BASE.iter().copied().chain(beside);
+        let base: Vec<_> = base.filter(|(name, _)| !key.names.contains(name)).collect();
+        let set = |pairs: &[(&str, &str)], file: &str| {
+            let (settings, problems) = of(&[&base, pairs].concat(), file);
+            assert!(problems.is_empty(), "{yaml}: {problems:?}");
+            shown(&settings)
+        };
+        let expect = set(&[(key.names[0], text)], "");
+        assert_ne!(expect, set(&[], ""), "{yaml}: the value is the default");
+        assert_eq!(expect, set(&[], &under(yaml, same)), "{yaml}: {same}");
+        assert_ne!(expect, set(&[], &under(yaml, other)), "{yaml}: {other}");
+        for name in key.names {
+            let both = set(&[(name, text)], &under(yaml, other));
+            assert_eq!(expect, both, "{name} and {yaml}");
+        }
+    }
+}
+
+#[test]
+fn a_blank_variable_leaves_the_setting_to_the_file() {
+    let port = |pairs: &[(&str, &str)], file| of(pairs, file).0.intake.port;
+    let file = "apm_config: {receiver_port: 9126}";
+    assert_eq!(port(&[("DD_APM_RECEIVER_PORT", " ")], file), 9126);
+    assert_eq!(port(&[("DD_APM_RECEIVER_PORT", "")], "apm_config: {receiver_port: }"), 8126);
+    // A wrong variable is not mended by the file.
+    let (settings, problems) = of(&[("DD_APM_RECEIVER_PORT", "x")], file);
+    assert_eq!((settings.intake.port, problems.len()), (8126, 1));
+}
+
+#[test]
+fn the_first_of_several_keys_counts() {
+    let file = "env: two\napi_key: k2\napm_config:\n  env: one\n  api_key: k1\n  target_traces_per_second: 1\n  max_traces_per_second: 2\n";
+    let (settings, problems) = of(&[], file);
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(settings.pipeline.env, "one");
+    assert_eq!(settings.relay.traces.api_key.unwrap().expose(), "k1");
+    assert_eq!(settings.pipeline.sampling.target_tps.to_string(), "1");
+}
+
+#[test]
+fn a_bad_value_is_said_with_its_key_and_file() {
+    for (file, expect) in [
+        (
+            "apm_config: {receiver_port: 80000}",
+            "invalid apm_config.receiver_port in /conf/datadog.yaml: \"80000\" is not a port between 0 and 65535, using 8126",
+        ),
+        (
+            "apm_config: {enabled: [true]}",
+            "invalid apm_config.enabled in /conf/datadog.yaml: \"[\\\"true\\\"]\" is neither true nor false, using true",
+        ),
+        (
+            "tags: [{env: prod}]",
+            "invalid tags in /conf/datadog.yaml: \"[{\\\"env\\\":\\\"prod\\\"}]\" is not a list of texts such as [\"a\", \"b\"], ignoring it",
+        ),
+        (
+            "apm_config: {ignore_resources: {a: b}}",
+            "invalid apm_config.ignore_resources in /conf/datadog.yaml: \"{\\\"a\\\":\\\"b\\\"}\" is not a list of texts such as [\"a\", \"b\"], ignoring it",
+        ),
+        (
+            "apm_config:\n  replace_tags:\n    - name: a\n",
+            "invalid apm_config.replace_tags in /conf/datadog.yaml: \"[{\\\"name\\\":\\\"a\\\"}]\" has no text \"pattern\" in rule 1, ignoring it",
+        ),
+        (
+            "apm_config: {analyzed_spans: {web: 1}}",
+            "invalid apm_config.analyzed_spans in /conf/datadog.yaml: \"{\\\"web\\\":\\\"1\\\"}\" is not of the form service|operation=rate,…, ignoring it",
+        ),
+        (
+            "api_key: ENC[my_key]",
+            "invalid api_key in /conf/datadog.yaml: its value is a handle of a secrets backend, which is not supported yet, sending nothing",
+        ),
+        (
+            "api_key: [s3cr3t]",
+            "invalid api_key in /conf/datadog.yaml: its value is no text, sending nothing",
+        ),
+        (
+            "proxy: {https: ftp://me:s3cr3t@proxy}",
+            "invalid proxy.https in /conf/datadog.yaml: \"ftp://***@proxy\" is not an http or https proxy such as http://user:password@host:port, using no proxy",
+        ),
+    ] {
+        let (settings, problems) = of(&[], file);
+        assert_eq!(problems, [expect], "{file}");
+        assert_eq!(shown(&settings), shown(&of(&[], "").0), "{file}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_said_in_a_line_and_what_is_misspelt_in_another() {
+    let file = "\
+logs_enabled: true
+process_config: {enabled: true, apm_config: {x: y}}
+otlp_config: {metrics: {enabled: true}, receiver: {protocols: {grpc: {endpoint: 'localhost:4317'}}}}
+apm_config:
+  log_file: /var/log/x
+  max_memory: 0
+  debug: {port: 5012, colour: red}
+  instrumentation: {enabled: true, targets: [{name: a}], lib_versions: {}}
+  trace_writer: {connection_limit: 5}
+  recieve_port: 1
+  receiver_socket: ''
+  obfuscation: {redis: {enabled: true, keep: x}}
+  filter_tags: [a]
+  nothing:
+";
+    let (_, problems) = of(&[("DD_APM_MAX_CPU_PERCENT", "50")], file);
+    assert_eq!(
+        problems,
+        [
+            "not supported, ignored: DD_APM_MAX_CPU_PERCENT; the table of such settings in the README says why",
+            "not supported in /conf/datadog.yaml, ignored: apm_config.debug.port, apm_config.instrumentation.enabled, apm_config.instrumentation.targets, \
+             apm_config.log_file, apm_config.trace_writer.connection_limit, logs_enabled, otlp_config.metrics.enabled; the table of \
+             such settings in the README says why",
+            "unknown in /conf/datadog.yaml, ignored: apm_config.debug.colour, apm_config.filter_tags, apm_config.obfuscation.redis.keep, \
+             apm_config.recieve_port; check the spelling",
+        ]
+    );
+}
+
+#[test]
+fn every_setting_of_the_agent_is_honoured_or_listed() {
+    for line in include_str!("agent_settings.txt").lines() {
+        let mut words = line.split_whitespace();
+        let yaml = words.next().unwrap();
+        let variables: Vec<&str> = words.collect();
+        match all_keys().find(|key| key.yaml.contains(&yaml)) {
+            Some(key) => {
+                assert!(variables.iter().all(|name| key.names.contains(name)), "{line}")
+            }
+            None if variables.is_empty() => {
+                assert!(unsupported::find(yaml).is_some(), "{line} is neither honoured nor listed")
+            }
+            None => {
+                for name in variables {
+                    assert!(
+                        unsupported::find(name).is_some(),
+                        "{name} is neither honoured nor listed"
+                    );
+                    let (_, problems) = of(&[], &under(yaml, "x"));
+                    assert!(problems.len() == 1 && problems[0].contains(yaml), "{problems:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_stops_or_delays_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    nix::unistd::mkfifo(&path("fifo"), FileMode::S_IRWXU).unwrap();
+    fs::create_dir(path("empty")).unwrap();
+    fs::write(path("huge"), "#\n".repeat(600_000)).unwrap();
+    fs::write(path("large"), "# a comment\n".repeat(80_000) + "site: datadoghq.eu").unwrap();
+    fs::write(path("broken"), "api_key: s3cr3t\nsite: [datadoghq.eu").unwrap();
+    fs::write(path("binary"), [0xff, 0xfe, 0, 1]).unwrap();
+    fs::write(path("list"), "- a").unwrap();
+    let start = Instant::now();
+    for (name, expect) in [
+        ("fifo", Some("is no regular file: its settings are not used; mend it, or DD_CONF_PATH")),
+        ("empty", Some("has no datadog.yaml that can be used (No such file or directory): ")),
+        ("huge", Some("is larger than 1048576 bytes: ")),
+        ("large", None),
+        ("broken", Some("is not valid YAML (")),
+        ("binary", Some("is not text in UTF-8: ")),
+        ("list", Some("is not a map of settings: ")),
+        ("missing", Some("can't be read (No such file or directory): ")),
+    ] {
+        let path = path(name);
+        let env = Env::of(&[("DD_CONF_PATH", path.to_str().unwrap())]).with_file();
+        let (settings, problems) = read(&env, Mode::Wrapper);
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        match expect {
+            Some(expect) => {
+                assert_eq!(problems.len(), 1, "{problems:?}");
+                let begin = format!("{} {expect}", path.display());
+                assert!(problems[0].starts_with(&begin), "{problems:?}");
+                assert!(!problems[0].contains("s3cr3t"), "{problems:?}");
+                assert_eq!(shown(&settings), shown(&of(&[], "").0));
+            }
+            None => {
+                assert!(problems.is_empty(), "{problems:?}");
+                assert_eq!(settings.relay.traces.url, "https://trace.agent.datadoghq.eu");
+            }
+        }
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn no_printed_form_of_a_file_has_a_secret_in_it() {
+    let file = "api_key: s3cr3t-value\nproxy: {https: 'http://me:s3cr3t-value@p:1'}";
+    let mut env = Env::of(&[("DD_ENV", "x")]);
+    env.file = Some(File::of(PATH, file).unwrap());
+    let (settings, problems) = read(&env, Mode::Wrapper);
+    assert_eq!(settings.relay.traces.api_key.as_ref().unwrap().expose(), "s3cr3t-value");
+    let all = format!("{settings:?} {settings:#?} {problems:?} {env:?}");
+    assert!(!all.contains("s3cr3t"), "{all}");
+    assert!(format!("{env:?}").contains(PATH) && Path::new(PATH).is_absolute());
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_file_holds_there_are_settings(
+        key in any::<prop::sample::Index>(),
+        value in "[a-z0-9.:/@\\[\\]{},\" '*#-]{0,14}|\\PC{0,9}",
+        variables in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let keys: Vec<&str> = all_keys().flat_map(|key| key.yaml).copied().collect();
+        let names: Vec<&str> = all_keys().flat_map(|key| key.names).copied().collect();
+        let pairs: Vec<(&str, &str)> = variables.iter().map(|name| (*name.get(&names), "1")).collect();
+        let mut env = Env::of(&pairs);
+        let key = *key.get(&keys);
+        env.file = File::of(PATH, &under(key, &value)).ok();
+        let (settings, _) = read(&env, Mode::Sidecar);
+        prop_assert!(!settings.intake.hosts.is_empty() && !settings.pipeline.env.is_empty());
+        prop_assert!(settings.relay.traces.url.starts_with("http") && settings.stop_timeout <= Duration::from_secs(3600));
+    }
+}
