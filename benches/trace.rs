@@ -35,6 +35,7 @@ fn settings() -> Settings {
         component_to_name: false,
         big_resource: false,
         older: std::env::args().any(|arg| arg == "--older"),
+        to_worker: false,
         features: Vec::new(),
         obfuscation: Default::default(),
         filters: Default::default(),

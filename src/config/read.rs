@@ -291,6 +291,7 @@ impl Reader<'_> {
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
             obfuscation: self.obfuscation(features),
             older: is_to_worker || has("disable-convert-traces"),
+            to_worker: is_to_worker,
             features: features.to_vec(),
         }
     }

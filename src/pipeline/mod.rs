@@ -75,6 +75,8 @@ pub struct Settings {
     /// Payloads have the older form, `tracerPayloads` (`DD_APM_FEATURES` has `disable-convert-traces`, or they go to a worker of Observability
     /// Pipelines or Vector).
     pub older: bool,
+    /// They go to such a worker, which reads no other form: tracers are not offered v1.0, whose bodies leave in the default form always.
+    pub to_worker: bool,
     /// `DD_APM_FEATURES` as it is set.
     pub features: Vec<String>,
     /// How long a batch that is not full waits.

@@ -28,6 +28,7 @@ mod intake_limits;
 mod intake_mutations;
 mod intake_routes;
 mod obfuscation;
+mod older;
 mod otlp_corpus;
 mod otlp_grpc;
 mod otlp_http;

@@ -182,6 +182,7 @@ pub(crate) fn settings() -> pipeline::Settings {
         component_to_name: false,
         big_resource: false,
         older: false,
+        to_worker: false,
         features: Vec::new(),
         obfuscation: Default::default(),
         filters: Default::default(),
