@@ -2,6 +2,7 @@
 
 use super::Settings;
 use crate::trace::chunk::{Ready, SpanKind, Work};
+use crate::trace::keys::SPAN_TAGS_MAX;
 use crate::trace::payload::{Head, Payload};
 use crate::trace::stats::{
     Agent, ClientStats, Concentrator, GroupKey, Hit, PayloadKey, grpc_status_code, peer_tag_keys,
@@ -28,14 +29,58 @@ fn agent(settings: &Settings) -> Agent {
     Agent { env: settings.env.clone(), hostname: settings.hostname.clone() }
 }
 
+/// A tag that the user gives all spans, with its number among those: the bit of [`Ready::span_tags`] that a span has which names it itself.
+type UserTag = (usize, String, String);
+
+/// Those of the user's tags that stats are grouped by. They are written on spans when these are encoded, after they were counted; for the agent they
+/// are there before (spec: trace-agent 3.7).
+#[derive(Debug, Default)]
+pub(super) struct UserTags {
+    peers: Vec<UserTag>,
+    primaries: Vec<UserTag>,
+    /// The bits of all.
+    mask: u64,
+}
+
+impl UserTags {
+    /// Nearly always none.
+    pub(super) fn of(settings: &Settings, peer_tags: &[String]) -> Self {
+        let named = |keys: &[String]| {
+            let tags = settings.span_tags.iter().take(SPAN_TAGS_MAX).enumerate();
+            let tags = tags.filter(|(_, (key, _))| keys.contains(key));
+            tags.map(|(bit, (key, value))| (bit, key.clone(), value.clone())).collect()
+        };
+        let (peers, primaries): (Vec<UserTag>, Vec<UserTag>) =
+            (named(peer_tags), named(&settings.primary_tags));
+        let mask = peers.iter().chain(&primaries).fold(0, |mask, (bit, ..)| mask | 1 << bit);
+        Self { peers, primaries, mask }
+    }
+
+    /// Which of them a span names itself, as a part of its group's words.
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    fn words(&self, span: &Ready) -> [u32; 2] {
+        let own = span.span_tags & self.mask;
+        [own as u32, (own >> 32) as u32]
+    }
+}
+
+/// Those of `tags` that the span lacks.
+fn lacking<'a>(tags: &'a [UserTag], span: &Ready) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let own = span.span_tags;
+    let lacking = tags.iter().filter(move |(bit, ..)| own & 1 << bit == 0);
+    lacking.map(|(_, key, value)| (key.as_str(), value.as_str()))
+}
+
 /// Counts the spans of a chunk that stats are made of.
 pub(super) fn count(
     settings: &Settings,
+    user_tags: &UserTags,
     concentrator: &mut Concentrator,
     words: &mut Vec<u32>,
     work: &Work,
     payload: &mut Payload,
     head: &Head<'_>,
+    now_ns: u64,
 ) {
     let root = &work.spans[work.root];
     let rate = root.notes.sample_rate.filter(|rate| *rate > 0.0 && *rate <= 1.0);
@@ -46,17 +91,21 @@ pub(super) fn count(
         if !counts(span, settings.stats_by_span_kind) {
             continue;
         }
-        let bucket = concentrator.bucket(span.start.wrapping_add(span.duration));
+        let bucket = concentrator.bucket(span.start.wrapping_add(span.duration), now_ns);
         let (peers, base) = peers(span, work, settings.peer_tags_aggregation);
         key_words(words, span, work, bucket, synthetics, peers, base);
         if work.is_older {
             words.extend_from_slice(&[span.notes.span_kind, payload.head_number]);
         }
+        if user_tags.mask != 0 {
+            words.extend_from_slice(&user_tags.words(span));
+        }
         let group = payload.groups.find(words, || {
             let text = |(key, value): &(Ref, Ref)| (strings.get(*key), strings.get(*value));
-            let peers: Vec<_> = peers.iter().chain(&base).map(text).collect();
-            let primaries: Vec<_> =
-                work.primaries[span.primaries.range()].iter().map(text).collect();
+            let of_user = lacking(&user_tags.peers, span);
+            let peers: Vec<_> = peers.iter().chain(&base).map(text).chain(of_user).collect();
+            let primaries = work.primaries[span.primaries.range()].iter().map(text);
+            let primaries: Vec<_> = primaries.chain(lacking(&user_tags.primaries, span)).collect();
             let grpc = grpc_status_code(strings.get(span.notes.grpc_status));
             let key = GroupKey {
                 grpc_status: &grpc,

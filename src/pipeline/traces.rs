@@ -184,11 +184,13 @@ impl Pipeline {
             let concentrator = &mut self.concentrator;
             stats::count(
                 &self.settings,
+                &self.user_tags,
                 concentrator,
                 &mut self.group_words,
                 &self.work,
                 payload,
                 head,
+                context.now_ns,
             );
         }
         if !self.settings.sending {

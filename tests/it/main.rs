@@ -45,5 +45,6 @@ mod relay;
 mod sampling;
 mod settings;
 mod sketches;
+mod stats;
 mod support;
 mod view;

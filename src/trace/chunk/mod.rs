@@ -305,6 +305,11 @@ impl Work {
             self.replace_fields(span, &mut ready, table, context, redactor);
         }
         ready.attributes = Slice::new(attributes, self.attributes.len());
+        if ready.notes.grpc_weight == grpc_weight(Meaning::RpcResponseStatusCode)
+            && !self.is_grpc(attributes, &table.strings)
+        {
+            ready.notes.grpc_status = 0;
+        }
         self.spans.push(ready);
     }
 
@@ -550,9 +555,14 @@ fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> boo
     later.iter().any(|other| other.key.of(source) == key)
 }
 
+/// The more the earlier a key with a gRPC status comes in the order of [`Meaning`]. 0 is no key's.
+fn grpc_weight(key: Meaning) -> u8 {
+    u8::MAX - key as u8
+}
+
 /// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].
 fn note_grpc(ready: &mut Ready, key: Meaning, text: Ref) {
-    let weight = u8::MAX - key as u8;
+    let weight = grpc_weight(key);
     if weight > ready.notes.grpc_weight {
         ready.notes.grpc_weight = weight;
         ready.notes.grpc_status = text;

@@ -278,8 +278,9 @@ impl Work {
         }
     }
 
-    /// Whether the span that is being taken in, whose attributes start at `from`, says that it is a gRPC call.
-    fn is_grpc(&self, from: usize, strings: &Strings) -> bool {
+    /// Whether the span that is being taken in, whose attributes start at `from`, says that it is a gRPC call. Without that
+    /// `rpc.response.status_code` is the status of something else.
+    pub(super) fn is_grpc(&self, from: usize, strings: &Strings) -> bool {
         let text = |key: &str| {
             let found = self.attributes[from..].iter().rev().find_map(|(own, value)| match value {
                 ReadyValue::Text(text) if strings.get(*own) == key => Some(strings.get(*text)),
