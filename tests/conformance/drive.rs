@@ -51,8 +51,18 @@ pub(crate) fn settings_with(case: &Case, form: Form, more: &[(&str, &str)]) -> c
 /// The time between two requests of a recording.
 const PAUSE_NS: u64 = 60_000_000;
 
-/// The time at which a case's requests come: in the middle of a second, so that a time taken from the clock is not taken for one of a body.
+/// The recorded agent's stats were started with the case's clock; all else saw the real one, which was months later. So no span of a case ends in
+/// the future, however late it is by the case's clock.
+const LATER_S: u64 = 500 * 24 * 3600;
+
+/// The time at which a case's traces come.
 pub(crate) fn now_ns(clock: u64) -> u64 {
+    start_ns(clock + LATER_S)
+}
+
+/// The time at which a case's stats start, and those of tracers come: in the middle of a second, so that a time taken from the clock is not taken
+/// for one of a body.
+fn start_ns(clock: u64) -> u64 {
     clock * 1_000_000_000 + 500_000_123
 }
 
@@ -70,7 +80,7 @@ pub(crate) fn through_the_library(case: &Case, form: Form) -> Result<Ours, Strin
         Arc::new(Ledger::default()),
         Box::new(outlet),
         None,
-        now_ns,
+        start_ns(case.clock),
     );
     let mut rates = Vec::new();
     for request in &case.requests {
@@ -80,7 +90,8 @@ pub(crate) fn through_the_library(case: &Case, form: Form) -> Result<Ours, Strin
                 + PAUSE_NS;
         }
         let before = String::from_utf8_lossy(&pipeline.reply().body).into_owned();
-        rates.push(take(&mut pipeline, request, now_ns).then_some(before));
+        let times = [start_ns(case.clock), now_ns];
+        rates.push(take(&mut pipeline, request, times).then_some(before));
     }
     pipeline.flush(now_ns, OpenBuckets::Flush);
     let (mut trace_payloads, mut stats_payloads) = (Vec::new(), Vec::new());
@@ -94,8 +105,8 @@ pub(crate) fn through_the_library(case: &Case, form: Form) -> Result<Ours, Strin
     Ok(Ours { intake: json!({ "traces": trace_payloads, "stats": stats_payloads }), rates })
 }
 
-/// One request; whether it is answered with rates. Paths that are not offered, and bodies over the limit, do not get to the pipeline.
-fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
+/// One request, at the time of stats of tracers or at that of traces; whether it is answered with rates. Paths that are not offered, and bodies over the limit, do not get to the pipeline.
+fn take(pipeline: &mut Pipeline, request: &Request, [stats_ns, now_ns]: [u64; 2]) -> bool {
     let tracer = tracer(request);
     let path = request.path.split('?').next().unwrap_or_default();
     let version = match path {
@@ -108,7 +119,7 @@ fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
         "/v1.0/traces" => ApiVersion::V10,
         "/v0.6/stats" => {
             // The answer is compared where it is sent over TCP.
-            drop(pipeline.client_stats(&tracer, &request.body, now_ns));
+            drop(pipeline.client_stats(&tracer, &request.body, stats_ns));
             return false;
         }
         _ => return false,
