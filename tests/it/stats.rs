@@ -91,9 +91,9 @@ fn the_status_of_a_response_is_one_of_grpc_only_where_the_span_says_so() {
 #[test]
 fn a_peer_tag_with_a_zero_byte_is_one_tag() {
     for form in FORMS {
-        let meta = json!({"span.kind": "client", "peer.service": "a\0b", "db.name": "\u{1}0"});
+        let meta = json!({"span.kind": "client", "topicname": "a\0b", "db.name": "\u{1}0"});
         let buckets = buckets(form, &[], &[span(1, json!({"meta": meta}))]);
-        assert_eq!(buckets[0].1[0].peer_tags, ["db.name:\u{1}0", "peer.service:a\0b"], "{form}");
+        assert_eq!(buckets[0].1[0].peer_tags, ["db.name:\u{1}0", "topicname:a\0b"], "{form}");
     }
 }
 
