@@ -187,8 +187,7 @@ pub struct Pipeline {
     client_stats: ClientStats,
     /// When they are looked at next, in nanoseconds since 1970.
     client_stats_due_ns: u64,
-    group_words: Vec<u32>,
-    user_tags: stats::UserTags,
+    grouping: stats::Grouping,
 }
 
 impl fmt::Debug for Pipeline {
@@ -250,8 +249,7 @@ impl Pipeline {
             concentrator: stats::concentrator(&settings, now_ns),
             client_stats: stats::client_stats(&settings, now_ns),
             client_stats_due_ns: now_ns,
-            group_words: Vec::new(),
-            user_tags: stats::UserTags::of(&settings, &peer_tags),
+            grouping: stats::Grouping::new(&settings, &peer_tags),
             settings,
             ledger,
             outlet,

@@ -35,16 +35,31 @@ type UserTag = (usize, String, String);
 /// Those of the user's tags that stats are grouped by. They are written on spans when these are encoded, after they were counted; for the agent they
 /// are there before (spec: trace-agent 3.7).
 #[derive(Debug, Default)]
-pub(super) struct UserTags {
+struct UserTags {
     peers: Vec<UserTag>,
     primaries: Vec<UserTag>,
     /// The bits of all.
     mask: u64,
 }
 
+/// What groups are found by, beside the spans.
+#[derive(Debug, Default)]
+pub(super) struct Grouping {
+    user_tags: UserTags,
+    /// A span's group in numbers, used again for the next one.
+    words: Vec<u32>,
+}
+
+impl Grouping {
+    /// For these settings.
+    pub(super) fn new(settings: &Settings, peer_tags: &[String]) -> Self {
+        Self { user_tags: UserTags::of(settings, peer_tags), words: Vec::new() }
+    }
+}
+
 impl UserTags {
     /// Nearly always none.
-    pub(super) fn of(settings: &Settings, peer_tags: &[String]) -> Self {
+    fn of(settings: &Settings, peer_tags: &[String]) -> Self {
         let named = |keys: &[String]| {
             let tags = settings.span_tags.iter().take(SPAN_TAGS_MAX).enumerate();
             let tags = tags.filter(|(_, (key, _))| keys.contains(key));
@@ -74,14 +89,14 @@ fn lacking<'a>(tags: &'a [UserTag], span: &Ready) -> impl Iterator<Item = (&'a s
 /// Counts the spans of a chunk that stats are made of.
 pub(super) fn count(
     settings: &Settings,
-    user_tags: &UserTags,
     concentrator: &mut Concentrator,
-    words: &mut Vec<u32>,
+    grouping: &mut Grouping,
     work: &Work,
     payload: &mut Payload,
     head: &Head<'_>,
     now_ns: u64,
 ) {
+    let Grouping { user_tags, words } = grouping;
     let root = &work.spans[work.root];
     let rate = root.notes.sample_rate.filter(|rate| *rate > 0.0 && *rate <= 1.0);
     let weight = rate.map_or(1.0, |rate| 1.0 / rate);

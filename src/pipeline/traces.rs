@@ -184,9 +184,8 @@ impl Pipeline {
             let concentrator = &mut self.concentrator;
             stats::count(
                 &self.settings,
-                &self.user_tags,
                 concentrator,
-                &mut self.group_words,
+                &mut self.grouping,
                 &self.work,
                 payload,
                 head,

@@ -48,7 +48,7 @@ fn run(env: &[(&str, &str)]) -> Vec<String> {
     let mut wrapped = Wrapped::start(&[&pillion, "sleep", "60"], Path::new("/bin"), &all);
     wait_until("it takes requests", || get(port, "/info") == Some(200));
     let mut client = Client::tcp(SocketAddr::from(([127, 0, 0, 1], port)));
-    let info: Value = serde_json::from_str(&client.ask("GET", "/info", &[], b"").text()).unwrap();
+    let info: Value = serde_json::from_str(client.ask("GET", "/info", &[], b"").text()).unwrap();
     let body = json!([trace(1), trace(2)]).to_string();
     let headers = [("Content-Type", "application/json"), ("Datadog-Meta-Lang", "python")];
     let answer = client.ask("POST", "/v0.4/traces", &headers, body.as_bytes());
