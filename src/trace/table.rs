@@ -317,7 +317,7 @@ impl Table {
     }
 
     /// The number of a service's normal form.
-    #[inline]
+    #[inline(always)]
     pub fn service(&mut self, text: Text, source: &[u8], lang: &str) -> Ref {
         if let Some(known) = self.known.get(text.number())
             && known.service != UNKNOWN
@@ -339,7 +339,7 @@ impl Table {
     }
 
     /// The number of an operation name's normal form.
-    #[inline]
+    #[inline(always)]
     pub fn name(&mut self, text: Text, source: &[u8]) -> Ref {
         if let Some(known) = self.known.get(text.number())
             && known.name != UNKNOWN

@@ -115,6 +115,7 @@ impl Work {
     }
 
     /// Adds `sql.tables` where the user wants the tables of queries named and the resource just hidden names some.
+    #[inline(always)]
     pub(super) fn add_tables(&mut self, kind: SpanType, table: &mut Table, redactor: &Redactor) {
         let tables = redactor.tables();
         if kind == SpanType::Sql && !tables.is_empty() {
