@@ -32,6 +32,7 @@ mod small;
 #[cfg(test)]
 mod tests;
 pub mod unsupported;
+pub mod worker;
 mod yaml;
 
 use std::time::Duration;
