@@ -7,8 +7,8 @@
 mod install;
 mod look;
 mod otlp;
-mod platform;
 mod place;
+mod platform;
 mod sampled;
 mod stats;
 mod traces;
@@ -256,7 +256,7 @@ impl Pipeline {
             concentrator: stats::concentrator(&settings, now_ns),
             client_stats: stats::client_stats(&settings, now_ns),
             client_stats_due_ns: now_ns,
-            grouping: stats::Grouping::new(&settings, &peer_tags),
+            grouping: stats::Grouping::new(&settings),
             settings,
             ledger,
             outlet,

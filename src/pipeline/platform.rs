@@ -43,6 +43,7 @@ impl Pipeline {
         let kept = old.into_iter().filter(|(key, _)| !is_replaced(key));
         self.settings.span_tags = tags.iter().cloned().chain(kept).collect();
         self.keys = keys(&self.settings);
+        self.grouping = stats::Grouping::new(&self.settings);
     }
 
     /// Has `_dd.tags.container` say this in all payloads that leave from now on.

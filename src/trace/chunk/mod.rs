@@ -2,8 +2,8 @@
 
 mod kind;
 mod notes;
-mod own_call;
 pub mod older;
+mod own_call;
 mod ready_value;
 mod redacted;
 mod tree;

@@ -14,7 +14,7 @@ use crate::trace::model::Body;
 use crate::trace::payload::{Agent, Encoded, HEAD_VALUES, Head, OwnKeys, Payload};
 use crate::trace::strings::Ref;
 use crate::trace::table::as_text;
-use crate::trace::wire;
+use crate::wire;
 
 /// Strings and numbers of strings that the desk keeps from one body to the next, in bytes of text.
 const DESK_BYTES_MAX: usize = 4 << 20;
