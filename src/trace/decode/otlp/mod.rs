@@ -7,22 +7,22 @@
 mod convert;
 mod error;
 mod host;
-mod json;
+pub(crate) mod json;
 mod known;
 mod lists;
 mod msgpack;
 mod names;
 mod reason;
 mod resource;
-mod schema;
+pub(crate) mod schema;
 mod span;
 mod tags;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 mod tracestate;
-mod value;
-mod wire;
+pub(crate) mod value;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 
