@@ -180,6 +180,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         otlp_listeners,
         settings.otlp,
         Rc::clone(&pipeline),
+        otlp_outlets(settings.metrics, &relay),
         Arc::clone(ledger),
         inner.stopping.clone(),
     ));
@@ -241,14 +242,28 @@ fn start_platform(
     }
 }
 
+/// How metrics and logs of OTLP go to the relay.
+fn otlp_outlets(points: crate::metrics::Settings, relay: &Relay) -> otlp::Outlets {
+    let (of_metrics, of_logs) = (relay.clone(), relay.clone());
+    otlp::Outlets {
+        points,
+        metrics: Box::new(move |output| of_metrics.push(metrics::payload(output))),
+        logs: Box::new(move |payload| {
+            of_logs.push(payload);
+            of_logs.buffer()
+        }),
+    }
+}
+
 async fn serve_otlp(
     listeners: otlp::Listeners,
     settings: otlp::Settings,
     pipeline: Rc<RefCell<Pipeline>>,
+    outlets: otlp::Outlets,
     ledger: Arc<Ledger>,
     stop: watch::Receiver<Option<Instant>>,
 ) {
-    otlp::serve(listeners, &settings, pipeline, ledger, stop).await;
+    otlp::serve(listeners, &settings, pipeline, outlets, ledger, stop).await;
 }
 
 /// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.

@@ -254,6 +254,18 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
         "['http://c']",
     ),
     ("otlp_config.receiver.protocols.http.cors.allowed_headers", "x,y", "[x, y]", "[z]"),
+    ("otlp_config.metrics.enabled", "false", "false", "true"),
+    ("otlp_config.metrics.resource_attributes_as_tags", "true", "true", "false"),
+    ("otlp_config.metrics.instrumentation_scope_metadata_as_tags", "false", "false", "true"),
+    ("otlp_config.metrics.delta_ttl", "60", "60", "70"),
+    ("otlp_config.metrics.histograms.mode", "counters", "counters", "distributions"),
+    ("otlp_config.metrics.histograms.send_aggregation_metrics", "true", "true", "false"),
+    ("otlp_config.metrics.histograms.send_count_sum_metrics", "true", "true", "false"),
+    ("otlp_config.metrics.sums.cumulative_monotonic_mode", "raw_value", "raw_value", "to_delta"),
+    ("otlp_config.metrics.sums.initial_cumulative_monotonic_value", "keep", "keep", "drop"),
+    ("otlp_config.metrics.summaries.mode", "noquantiles", "noquantiles", "gauges"),
+    ("otlp_config.metrics.tags", "a:b,c", "a:b,c", "d"),
+    ("otlp_config.logs.enabled", "true", "true", "false"),
     ("logs_enabled", "true", "true", "false"),
     ("log_enabled", "true", "true", "false"),
     ("logs_config.batch_wait", "2", "2", "3"),
@@ -474,7 +486,7 @@ fn what_has_no_effect_is_said_in_a_line_and_what_is_misspelt_in_another() {
     let file = "\
 hostname_fqdn: true
 process_config: {enabled: true, apm_config: {x: y}}
-otlp_config: {metrics: {enabled: true}, receiver: {protocols: {grpc: {endpoint: 'localhost:4317'}}}}
+otlp_config: {grpc_port: 4317, receiver: {protocols: {grpc: {endpoint: 'localhost:4317'}}}}
 apm_config:
   log_file: /var/log/x
   max_memory: 0
@@ -493,7 +505,7 @@ apm_config:
         [
             "not supported, ignored: DD_APM_MAX_CPU_PERCENT; the table of such settings in the README says why",
             "not supported in /conf/datadog.yaml, ignored: apm_config.debug.port, apm_config.instrumentation.enabled, apm_config.instrumentation.targets, \
-             apm_config.log_file, apm_config.trace_writer.connection_limit, hostname_fqdn, otlp_config.metrics.enabled; the table of \
+             apm_config.log_file, apm_config.trace_writer.connection_limit, hostname_fqdn, otlp_config.grpc_port; the table of \
              such settings in the README says why",
             "unknown in /conf/datadog.yaml, ignored: apm_config.debug.colour, apm_config.filter_tags, apm_config.obfuscation.redis.keep, \
              apm_config.recieve_port; check the spelling",

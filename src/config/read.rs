@@ -57,12 +57,13 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
     let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
+    let logs = reader.logs(mode, &pipeline);
     let mut settings = Settings {
         dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
         metrics: reader.metrics(&pipeline),
         proxy,
-        otlp: reader.otlp(enabled, &intake, &features, &pipeline),
-        logs: reader.logs(mode, &pipeline),
+        otlp: reader.otlp(enabled, &logs, &intake, &features, &pipeline),
+        logs,
         intake,
         pipeline,
         relay,

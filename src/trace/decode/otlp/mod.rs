@@ -24,6 +24,7 @@ mod tracestate;
 pub(crate) mod value;
 pub(crate) mod wire;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use self::convert::{Export, Payload};
@@ -42,6 +43,35 @@ pub enum Encoding {
     Protobuf,
     /// `application/json`.
     Json,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Points of metrics.
+    Metrics,
+    /// Records of logs.
+    Logs,
+}
+
+/// The body of a request as protobuf, checked whole.
+///
+/// # Errors
+/// When it is malformed.
+pub fn message(signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+    let schema = match signal {
+        Signal::Traces => &schema::EXPORT_TRACE_REQUEST,
+        Signal::Metrics => &schema::EXPORT_METRICS_REQUEST,
+        Signal::Logs => &schema::EXPORT_LOGS_REQUEST,
+    };
+    let body = match encoding {
+        Encoding::Protobuf => Cow::Borrowed(body),
+        Encoding::Json => Cow::Owned(json::transcode(body, schema)?),
+    };
+    wire::check(&body, schema)?;
+    Ok(body)
 }
 
 /// The user's rules for spans of OpenTelemetry.
@@ -103,16 +133,8 @@ pub fn decode(
     rules: &Rules,
     hostname: &str,
 ) -> Result<Export, Error> {
-    let transcoded;
-    let bytes = match encoding {
-        Encoding::Protobuf => bytes,
-        Encoding::Json => {
-            transcoded = json::transcode(bytes, &schema::EXPORT_TRACE_REQUEST)?;
-            &transcoded
-        }
-    };
-    wire::check(bytes, &schema::EXPORT_TRACE_REQUEST)?;
-    convert::request(bytes, rules, hostname)
+    let bytes = message(Signal::Traces, encoding, bytes)?;
+    convert::request(&bytes, rules, hostname)
 }
 
 /// The attribute of a chunk that says which share of traces was kept.
