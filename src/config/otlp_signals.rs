@@ -96,39 +96,49 @@ impl Reader<'_> {
     pub(super) fn otlp_metrics(&mut self) -> Metrics {
         let default = Metrics::default();
         let histograms = |text: &str| {
-            word(text, &[
-                ("distributions", Histograms::Distributions),
-                ("counters", Histograms::Counters),
-                ("nobuckets", Histograms::NoBuckets),
-            ])
+            word(
+                text,
+                &[
+                    ("distributions", Histograms::Distributions),
+                    ("counters", Histograms::Counters),
+                    ("nobuckets", Histograms::NoBuckets),
+                ],
+            )
         };
         let first = |text: &str| {
-            word(text, &[
-                ("auto", FirstTotal::Auto),
-                ("keep", FirstTotal::Keep),
-                ("drop", FirstTotal::Drop),
-            ])
+            word(
+                text,
+                &[
+                    ("auto", FirstTotal::Auto),
+                    ("keep", FirstTotal::Keep),
+                    ("drop", FirstTotal::Drop),
+                ],
+            )
         };
         let aggregations = self.take(&AGGREGATIONS, default.aggregations, parse::boolean);
         Metrics {
             is_enabled: self.take(&METRICS, default.is_enabled, parse::boolean),
             resource_as_tags: self.take(&RESOURCE_AS_TAGS, false, parse::boolean),
             scope_as_tags: self.take(&SCOPE_AS_TAGS, true, parse::boolean),
-            delta_ttl_s: self.take(&DELTA_TTL, default.delta_ttl_s, |text| {
-                Ok(parse::count(text)? as u64)
-            }),
-            histograms: self.take(&HISTOGRAMS, default.histograms, |text| match histograms(text)? {
-                Histograms::NoBuckets if !aggregations => {
-                    Err("leaves nothing of histograms unless their aggregations are sent".to_owned())
+            delta_ttl_s: self
+                .take(&DELTA_TTL, default.delta_ttl_s, |text| Ok(parse::count(text)? as u64)),
+            histograms: self.take(&HISTOGRAMS, default.histograms, |text| {
+                match histograms(text)? {
+                    Histograms::NoBuckets if !aggregations => {
+                        Err("leaves nothing of histograms unless their aggregations are sent"
+                            .to_owned())
+                    }
+                    mode => Ok(mode),
                 }
-                mode => Ok(mode),
             }),
             aggregations,
-            totals_to_deltas: self
-                .take(&TOTALS, true, |text| word(text, &[("to_delta", true), ("raw_value", false)])),
+            totals_to_deltas: self.take(&TOTALS, true, |text| {
+                word(text, &[("to_delta", true), ("raw_value", false)])
+            }),
             first_total: self.take(&FIRST, default.first_total, first),
-            quantiles: self
-                .take(&SUMMARIES, true, |text| word(text, &[("gauges", true), ("noquantiles", false)])),
+            quantiles: self.take(&SUMMARIES, true, |text| {
+                word(text, &[("gauges", true), ("noquantiles", false)])
+            }),
             tags: self.take(&TAGS, Vec::new(), parse::list),
         }
     }
@@ -172,7 +182,10 @@ mod tests {
             ("DD_SERVICE", "shop"),
         ]);
         assert!(own.logs.is_enabled);
-        assert_eq!((own.logs.limits.messages_max, own.logs.attributes.service.as_str()), (7, "shop"));
+        assert_eq!(
+            (own.logs.limits.messages_max, own.logs.attributes.service.as_str()),
+            (7, "shop")
+        );
     }
 
     #[test]

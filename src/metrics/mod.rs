@@ -31,7 +31,7 @@ mod sketch;
 mod spread;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
 mod writer;
 

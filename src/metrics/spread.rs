@@ -35,7 +35,11 @@ impl Sketch {
                 rest += share.fract();
             }
             // A share that is no number comes of bounds that are next to each other; it is none.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates"
+            )]
             let mut whole = share as u32;
             if rest > 1.0 {
                 whole = whole.saturating_add(1);
@@ -94,7 +98,11 @@ impl Sketch {
         let (mut sketch, mut exact, mut whole) = (Self::default(), 0.0_f64, 0_u64);
         for (key, count) in all {
             exact += count;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates"
+            )]
             let mut more = (exact.round() as u64).saturating_sub(whole);
             whole += more;
             while more > 0 {
@@ -150,7 +158,8 @@ fn meet(
             continue;
         }
         #[expect(clippy::cast_possible_truncation, reason = "from 1 to KEY_MAX")]
-        let mut key = (low_ln / GAMMA_LN + BIAS + 0.5).floor().clamp(1.0, f64::from(KEY_MAX)) as i16;
+        let mut key =
+            (low_ln / GAMMA_LN + BIAS + 0.5).floor().clamp(1.0, f64::from(KEY_MAX)) as i16;
         while edge(key) < high && key < KEY_MAX {
             let part = (edge(key + 1).min(high) - edge(key).max(low)).max(0.0) / width * count;
             match met.last_mut() {

@@ -150,10 +150,10 @@ mod tests {
         writer.sketch(SERIES, 17, &Sketch::default());
         let mut out = Vec::new();
         writer.flush(&mut |output| out.push((output.kind, output.counts.points, output.body)));
-        assert_eq!(out.iter().map(|body| (body.0, body.1)).collect::<Vec<_>>(), [
-            (BodyKind::Series, 1),
-            (BodyKind::Sketches, 1)
-        ]);
+        assert_eq!(
+            out.iter().map(|body| (body.0, body.1)).collect::<Vec<_>>(),
+            [(BodyKind::Series, 1), (BodyKind::Sketches, 1)]
+        );
         // The count has no interval, and the common tag stands once.
         let text = String::from_utf8_lossy(&out[0].2);
         assert_eq!((text.matches("a:1").count(), text.matches("b:1").count()), (1, 1));

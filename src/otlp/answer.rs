@@ -25,10 +25,9 @@ pub(super) enum Code {
 /// What was not taken, by signal: the field's name in JSON, and why.
 fn rejections(signal: Signal) -> (&'static str, &'static str) {
     match signal {
-        Signal::Traces => (
-            "rejectedSpans",
-            "spans without a trace id or span id, or of a trace with such a span",
-        ),
+        Signal::Traces => {
+            ("rejectedSpans", "spans without a trace id or span id, or of a trace with such a span")
+        }
         Signal::Metrics => (
             "rejectedDataPoints",
             "points without a name or finite number, of an unknown temporality, with bounds out of order, not newer than the point before, \

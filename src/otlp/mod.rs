@@ -107,9 +107,9 @@ pub async fn serve(
     if http.is_empty() && grpc.is_empty() {
         return;
     }
-    let traces = settings.are_traces_taken.then(|| {
-        traces::Traces::new(pipeline, settings.traces.clone(), Arc::clone(&ledger))
-    });
+    let traces = settings
+        .are_traces_taken
+        .then(|| traces::Traces::new(pipeline, settings.traces.clone(), Arc::clone(&ledger)));
     let signals = Rc::new(signals::Signals::new(settings, traces, outlets, ledger));
     let waiting = Rc::clone(&signals);
     let leaving = spawn_local(async move { waiting.run().await });

@@ -208,7 +208,8 @@ impl Known {
 
 /// The bytes of an id in hexadecimal; none where it is no such id.
 fn id(text: &str, bytes: usize) -> Vec<u8> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit =
+        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let digits: Option<Vec<u8>> = text.as_bytes().iter().map(digit).collect();
     match digits {
         Some(digits) if digits.len() == 2 * bytes => {
@@ -231,7 +232,10 @@ fn date(time_ms: u64) -> String {
     let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
     let year = era * 400 + year + later;
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    format!("{year:04}-{month:02}-{of_month:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
+    format!(
+        "{year:04}-{month:02}-{of_month:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+        ms % 1000
+    )
 }
 
 #[cfg(test)]

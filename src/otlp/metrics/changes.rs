@@ -106,12 +106,7 @@ impl Changes {
     }
 
     /// Takes a histogram. It begins anew where it has other bounds, or any count is less than before.
-    pub(super) fn histogram(
-        &mut self,
-        key: &[u8],
-        point: &Explicit,
-        now_s: u64,
-    ) -> Change<Window> {
+    pub(super) fn histogram(&mut self, key: &[u8], point: &Explicit, now_s: u64) -> Change<Window> {
         let head = point.head;
         let total = |point: &Explicit| {
             Total::Histogram(Box::new(Explicit {

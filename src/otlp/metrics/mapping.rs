@@ -160,24 +160,60 @@ impl Mapping {
             let Field::Bytes(content) = field else { continue };
             let temporality = number_of(content, 2);
             match number {
-                5 => self.points(&name, content, source, request, NumberPoint::ATTRIBUTES, |own, place, bytes, request| {
-                    own.gauge(place, &NumberPoint::of(bytes), request)
-                }),
+                5 => self.points(
+                    &name,
+                    content,
+                    source,
+                    request,
+                    NumberPoint::ATTRIBUTES,
+                    |own, place, bytes, request| own.gauge(place, &NumberPoint::of(bytes), request),
+                ),
                 7 => {
                     let only_grows = number_of(content, 3) != 0;
-                    self.points(&name, content, source, request, NumberPoint::ATTRIBUTES, |own, place, bytes, request| {
-                        own.sum(place, &NumberPoint::of(bytes), (temporality, only_grows), request)
-                    });
+                    self.points(
+                        &name,
+                        content,
+                        source,
+                        request,
+                        NumberPoint::ATTRIBUTES,
+                        |own, place, bytes, request| {
+                            own.sum(
+                                place,
+                                &NumberPoint::of(bytes),
+                                (temporality, only_grows),
+                                request,
+                            )
+                        },
+                    );
                 }
-                9 => self.points(&name, content, source, request, Explicit::ATTRIBUTES, |own, place, bytes, request| {
-                    own.histogram(place, Explicit::of(bytes), temporality, request)
-                }),
-                10 => self.points(&name, content, source, request, Exponential::ATTRIBUTES, |own, place, bytes, request| {
-                    own.exponential(place, &Exponential::of(bytes), temporality, request)
-                }),
-                11 => self.points(&name, content, source, request, Summary::ATTRIBUTES, |own, place, bytes, request| {
-                    own.summary(place, &Summary::of(bytes), request)
-                }),
+                9 => self.points(
+                    &name,
+                    content,
+                    source,
+                    request,
+                    Explicit::ATTRIBUTES,
+                    |own, place, bytes, request| {
+                        own.histogram(place, Explicit::of(bytes), temporality, request)
+                    },
+                ),
+                10 => self.points(
+                    &name,
+                    content,
+                    source,
+                    request,
+                    Exponential::ATTRIBUTES,
+                    |own, place, bytes, request| {
+                        own.exponential(place, &Exponential::of(bytes), temporality, request)
+                    },
+                ),
+                11 => self.points(
+                    &name,
+                    content,
+                    source,
+                    request,
+                    Summary::ATTRIBUTES,
+                    |own, place, bytes, request| own.summary(place, &Summary::of(bytes), request),
+                ),
                 _ => {}
             }
         }
@@ -245,7 +281,12 @@ const RATES: [&str; 14] = [
 ];
 
 impl Parts<'_> {
-    fn gauge(&mut self, mut place: Place<'_>, point: &NumberPoint, request: &mut Request<'_>) -> Taken {
+    fn gauge(
+        &mut self,
+        mut place: Place<'_>,
+        point: &NumberPoint,
+        request: &mut Request<'_>,
+    ) -> Taken {
         place.head = point.head;
         let Some(value) = number(point)? else { return Ok(()) };
         place.write(request, "", Number::Gauge, value);
@@ -310,7 +351,12 @@ impl Parts<'_> {
             }
     }
 
-    fn summary(&mut self, mut place: Place<'_>, point: &Summary, request: &mut Request<'_>) -> Taken {
+    fn summary(
+        &mut self,
+        mut place: Place<'_>,
+        point: &Summary,
+        request: &mut Request<'_>,
+    ) -> Taken {
         place.head = point.head;
         if point.head.has_no_value() {
             return Ok(());
@@ -320,7 +366,8 @@ impl Parts<'_> {
         self.total(place, 1, ".count", count, request)?;
         if point.sum.is_finite() {
             place.key(2, self.key);
-            let change = self.changes.number(self.key, &place.head, point.sum, false, request.now_s);
+            let change =
+                self.changes.number(self.key, &place.head, point.sum, false, request.now_s);
             if let Change::By(delta) = change {
                 place.write(request, ".sum", Number::Count, delta.value);
             }

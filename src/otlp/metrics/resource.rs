@@ -60,8 +60,7 @@ const TAGS: [(&str, &str); 50] = [
 ];
 
 /// What keys of containers and of Kubernetes begin with where they are Datadog's already.
-const OWN_BEGINNINGS: [&str; 6] =
-    ["kube_", "ecs_", "container_", "image_", "task_", "cloud_"];
+const OWN_BEGINNINGS: [&str; 6] = ["kube_", "ecs_", "container_", "image_", "task_", "cloud_"];
 
 /// What stands before the keys of a container's own tags.
 const CONTAINER_TAG: &str = "datadog.container.tag.";

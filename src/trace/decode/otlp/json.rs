@@ -232,9 +232,7 @@ impl<'de> Visitor<'de> for Filled<'_> {
             Kind::Int | Kind::Enum(_) if is_whole && value.abs() < i64::MAX as f64 => {
                 self.varint((value as i64).cast_unsigned());
             }
-            Kind::Long | Kind::Signed | Kind::Word
-                if is_whole && value.abs() < i64::MAX as f64 =>
-            {
+            Kind::Long | Kind::Signed | Kind::Word if is_whole && value.abs() < i64::MAX as f64 => {
                 return self.visit_i64(value as i64);
             }
             Kind::Time if is_whole && (0.0..u64::MAX as f64).contains(&value) => {
