@@ -18,6 +18,7 @@ mod traces;
 mod unary;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,6 +89,12 @@ pub struct Cors {
     pub origins: Vec<String>,
     /// Headers beside the usual ones; `*` is all (`…_HTTP_CORS_ALLOWED_HEADERS`).
     pub headers: Vec<String>,
+}
+
+impl fmt::Debug for Outlets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlets").finish_non_exhaustive()
+    }
 }
 
 /// Connections of gRPC at once, whatever the settings allow: each may hold half a megabyte, and an SDK has one.

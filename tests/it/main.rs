@@ -33,6 +33,7 @@ mod otlp_corpus;
 mod otlp_grpc;
 mod otlp_http;
 mod otlp_mutations;
+mod otlp_signals;
 mod output;
 mod platform;
 mod proxy;

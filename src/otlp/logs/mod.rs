@@ -10,7 +10,7 @@ mod severity;
 #[cfg(test)]
 mod tests;
 
-pub(super) use records::Records;
+pub use records::Records;
 
 use crate::logs::batch::{Attributes, Limits};
 

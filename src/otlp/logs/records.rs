@@ -12,20 +12,21 @@ const OWN_TAG: &str = "otel_source:pillion";
 
 /// What becomes of records.
 #[derive(Debug)]
-pub(in crate::otlp) struct Records {
+pub struct Records {
     attributes: Attributes,
     members: Members,
     entry: String,
 }
 
 impl Records {
-    pub(in crate::otlp) fn new(attributes: Attributes) -> Self {
+    /// `attributes` are what is said of records that do not say it themselves.
+    pub fn new(attributes: Attributes) -> Self {
         Self { attributes, members: Members::default(), entry: String::new() }
     }
 
     /// Takes the body of a request, which was checked and came at `now_ms`, in milliseconds since 1970. `out` gets the entry of each
     /// record.
-    pub(in crate::otlp) fn take(&mut self, body: &[u8], now_ms: u64, out: &mut dyn FnMut(&[u8])) {
+    pub fn take(&mut self, body: &[u8], now_ms: u64, out: &mut dyn FnMut(&[u8])) {
         for of_resource in elements(Fields::of(body)) {
             let resource = last(of_resource, 1);
             let tags = self.tags(resource);

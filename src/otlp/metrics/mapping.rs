@@ -10,12 +10,13 @@ use crate::trace::decode::otlp::wire::{Field, Fields};
 
 /// How many points of a request there were, and what became of those that were not taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::otlp) struct Tally {
-    pub(in crate::otlp) points: u64,
+pub struct Tally {
+    /// All of them.
+    pub points: u64,
     /// They have no number, or none that can be understood, or are not newer than what came before.
-    pub(in crate::otlp) rejected: u64,
+    pub rejected: u64,
     /// Their totals could not be remembered.
-    pub(in crate::otlp) not_tracked: u64,
+    pub not_tracked: u64,
 }
 
 /// `AggregationTemporality`
@@ -24,7 +25,7 @@ pub(super) const CUMULATIVE: u64 = 2;
 
 /// What becomes of requests, one after the other.
 #[derive(Debug)]
-pub(in crate::otlp) struct Mapping {
+pub struct Mapping {
     pub(super) settings: Settings,
     /// When we began, nanoseconds since 1970.
     started_ns: u64,
@@ -127,13 +128,14 @@ impl Place<'_> {
 }
 
 impl Mapping {
-    pub(in crate::otlp) fn new(settings: Settings, started_ns: u64) -> Self {
+    /// Nothing is remembered yet. `started_ns` is when we began, nanoseconds since 1970.
+    pub fn new(settings: Settings, started_ns: u64) -> Self {
         let changes = Changes::new(settings.delta_ttl_s);
         Self { settings, started_ns, changes, tags: Tags::default(), key: Vec::new() }
     }
 
     /// Takes the body of a request, which was checked and came at `now_s`, in seconds since 1970.
-    pub(in crate::otlp) fn take(&mut self, body: &[u8], now_s: u64, out: &mut Writer) -> Tally {
+    pub fn take(&mut self, body: &[u8], now_s: u64, out: &mut Writer) -> Tally {
         let mut request = Request { out, now_s, tally: Tally::default() };
         for of_resource in elements(Fields::of(body)) {
             let own = last(of_resource, 1);

@@ -15,7 +15,7 @@ pub(super) mod tags;
 #[cfg(test)]
 mod tests;
 
-pub(super) use mapping::{Mapping, Tally};
+pub use mapping::{Mapping, Tally};
 
 #[cfg(doc)]
 use crate::metrics::Writer;
