@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
+use tokio::time::timeout_at;
 
 use super::logs::Records;
 use super::metrics::{Mapping, Tally};
@@ -111,11 +112,12 @@ impl Signals {
             (Signal::Logs, .., Some(logs)) => {
                 let body = self.checked(message(signal, encoding, body))?;
                 let lines = Counts { log_lines: 1, ..Counts::default() };
-                self.guarded(lines, || {
-                    logs.borrow_mut().take(&body, &self.ledger);
+                let taken = self.guarded(lines, || {
+                    let left = logs.borrow_mut().take(&body, &self.ledger);
                     self.filled.notify_one();
+                    left
                 });
-                Ok(0)
+                Ok(taken.unwrap_or(0))
             }
             // Nobody asks where `has` says no.
             _ => Ok(0),
@@ -144,9 +146,11 @@ impl Signals {
     /// Has what waits leave when it is due, for ever. Where nothing waits, it is not woken.
     pub(super) async fn run(&self) -> ! {
         loop {
+            let filled = self.filled.notified();
             match self.due() {
-                Some(due) => tokio::time::sleep_until(due.into()).await,
-                None => self.filled.notified().await,
+                // What comes meanwhile may be due before.
+                Some(due) => drop(timeout_at(due.into(), filled).await),
+                None => filled.await,
             }
             self.leave(Instant::now());
         }
@@ -210,16 +214,20 @@ impl Metrics {
 }
 
 impl Logs {
-    fn take(&mut self, body: &[u8], ledger: &Ledger) {
+    /// How many records were not taken.
+    fn take(&mut self, body: &[u8], ledger: &Ledger) -> u64 {
         let Self { records, batch, clock, outlet, .. } = self;
         let now_ms = clock.now_ms();
         let one = Counts { log_lines: 1, ..Counts::default() };
+        let mut too_large = 0;
         records.take(body, now_ns() / 1_000_000, &mut |entry| {
             ledger.received(one);
             if batch.push_entry(entry, 1, now_ms, &mut *outlet) == Pushed::TooLarge {
                 ledger.shed(Shed::TooLarge, one);
+                too_large += 1;
             }
         });
+        too_large
     }
 
     fn due(&self) -> Option<Instant> {

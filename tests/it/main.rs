@@ -41,6 +41,7 @@ mod quickstart;
 mod real_go;
 mod real_node;
 mod real_otlp;
+mod real_otlp_signals;
 mod real_python;
 mod redaction;
 mod reference;

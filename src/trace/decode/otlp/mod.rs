@@ -1,5 +1,7 @@
 //! OTLP traces: what OpenTelemetry's SDKs send, as protobuf or JSON, made into spans of Datadog's (spec: trace-agent 9).
 //!
+//! Bodies of all three signals are read here ([`message`]); what becomes of metrics and logs is not the business of traces.
+//!
 //! A body is checked whole by its [`schema`], JSON after it was rewritten as protobuf ([`json`]). Then each resource becomes a payload of its own
 //! ([`convert`]): its spans by trace, each with the resource's tags, written as the msgpack of v0.4, which goes the way of every tracer's body
 //! from there on. Nothing is handed over before the whole body is converted.
