@@ -5,6 +5,7 @@
 
 mod metrics;
 mod output;
+mod platform;
 mod pulse;
 mod telemetry;
 

@@ -1,20 +1,27 @@
 //! The app's output where logs are shipped: captured before the app is spawned, written on to the end before anything else at its end, and shipped.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 use crate::init::{Exit, Output};
 use crate::ledger::Ledger;
 use crate::limits::LOGS_RING_BYTES;
 use crate::logs::automatic::samples::{self, Setting as Sample};
+use crate::logs::batch::Attributes;
 use crate::logs::level::level;
 use crate::logs::rules::Rules;
 use crate::logs::{self, Clock, Stages, follow, join};
+use crate::platform::{FIRST_ANSWER_MAX, Tag};
 use crate::relay::Relay;
 use crate::ring::Ring;
 
@@ -114,15 +121,17 @@ fn joining(settings: &logs::Messages) -> (join::Plan, Arc<Rules>) {
 pub(super) struct Logs {
     stages: Rc<RefCell<Stages>>,
     clock: Clock,
+    /// What entries say beside their text, as far as it is known from the start.
+    attributes: Attributes,
 }
 
 impl Logs {
-    /// Starts to take what comes.
+    /// Starts to take what comes; at first, where the platform has more to say (`waits`), no sooner than it has, but for a short time only.
     pub(super) fn start(
         settings: &logs::Settings,
         ring: Arc<Ring>,
-        relay: &Relay,
-        ledger: &Arc<Ledger>,
+        waits: Option<Arc<Notify>>,
+        (relay, ledger): (&Relay, &Arc<Ledger>),
         local: &LocalSet,
     ) -> Self {
         let way_out = relay.clone();
@@ -144,12 +153,36 @@ impl Logs {
         let stages = stages.with(&plan, &rules);
         let (stages, clock) = (Rc::new(RefCell::new(stages)), Clock::new());
         let following = Rc::clone(&stages);
-        local.spawn_local(async move { follow(&ring, following, clock).await });
-        Self { stages, clock }
+        local.spawn_local(async move {
+            if let Some(known) = waits {
+                // What the app has written meanwhile waits in the ring, unless it is plenty.
+                let (mut known, mut plenty) = (pin!(known.notified()), pin!(ring.plenty()));
+                let either = poll_fn(|context| {
+                    let is_over = known.as_mut().poll(context).is_ready()
+                        || plenty.as_mut().poll(context).is_ready();
+                    if is_over { Poll::Ready(()) } else { Poll::Pending }
+                });
+                timeout(FIRST_ANSWER_MAX, either).await.ok();
+            }
+            follow(&ring, following, clock).await;
+        });
+        Self { stages, clock, attributes: settings.attributes }
+    }
+
+    /// Has further entries say what was learnt of the platform.
+    pub(super) fn learn(&self, found: &[Tag]) {
+        let mut attributes = self.attributes.clone();
+        for Tag { key, value } in found {
+            if !attributes.tags.is_empty() {
+                attributes.tags.push(',');
+            }
+            attributes.tags.push_str(&format!("{key}:{value}"));
+        }
+        self.stages.borrow_mut().set_attributes(attributes);
     }
 
     /// Has all that the app wrote leave. A fault there ends the logs and nothing else.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(&self) {
         let finish = || self.stages.borrow_mut().finish(self.clock.now_ms());
         if catch_unwind(AssertUnwindSafe(finish)).is_err() {
             tracing::error!("Logs ended by a fault of their own: the rest runs on.");

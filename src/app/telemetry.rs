@@ -18,7 +18,6 @@ use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::{Counts, Ledger, Shed};
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
-use crate::platform::{Platform, Source, Tags, health};
 use crate::proxy::Proxy;
 use crate::relay::Relay;
 use crate::ring::Ring;
@@ -26,6 +25,7 @@ use crate::{dogstatsd, intake, log, otlp, view};
 
 use super::metrics;
 use super::output::Logs;
+use super::platform::{self, Told};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -136,12 +136,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         complaints,
         ring,
     } = plan;
-    for problem in &problems {
-        tracing::warn!("{problem}");
-    }
-    for complaint in &complaints {
-        tracing::warn!("{complaint}");
-    }
+    say(&problems, &complaints);
     read_hostname(&mut settings);
     let ledger = &inner.ledger;
     let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
@@ -149,14 +144,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         None => (None, None),
     };
     let relay = Relay::start(settings.relay.clone(), Arc::clone(ledger))?;
-    let way_out = relay.clone();
-    let outlet: Outlet = Box::new(move |payload| {
-        way_out.push(payload);
-        way_out.buffer()
-    });
-    let pipeline =
-        Pipeline::new(settings.pipeline.clone(), Arc::clone(ledger), outlet, tap, now_ns());
-    let pipeline = Rc::new(RefCell::new(pipeline));
+    let pipeline = pipeline(&settings, &relay, ledger, tap);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = LocalSet::new();
@@ -169,13 +157,14 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
-    let logs = ring.map(|ring| Logs::start(&settings.logs, ring, &relay, ledger, &local));
-    let metrics = metrics::start(&settings, dogstatsd_listeners, &relay, ledger);
-    let hurry = Arc::clone(&inner.hurry);
-    local
-        .spawn_local(Pulse::new(Rc::clone(&pipeline), metrics.clone(), relay.clone(), hurry).run());
-    local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
-    start_platform(&local, &settings.platform, &pipeline, probes);
+    let beside = Beside::start(
+        &settings,
+        Sources { ring, dogstatsd_listeners, probes },
+        &pipeline,
+        &relay,
+        inner,
+        &local,
+    );
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
         settings.otlp,
@@ -193,13 +182,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
-    if let Some(logs) = logs {
-        logs.finish();
-    }
-    if let Some(metrics) = &metrics {
-        metrics.begin_stop(until);
-        metrics.wait(until);
-    }
+    beside.finish(until);
     // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
     let flush = relay.begin_flush();
     if let Some(viewer) = viewer {
@@ -211,6 +194,78 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     drop(local);
     runtime.shutdown_background();
     Ok(())
+}
+
+/// The trace path, whose payloads go to the relay.
+fn pipeline(
+    settings: &Settings,
+    relay: &Relay,
+    ledger: &Arc<Ledger>,
+    tap: Option<Tap>,
+) -> Rc<RefCell<Pipeline>> {
+    let way_out = relay.clone();
+    let outlet: Outlet = Box::new(move |payload| {
+        way_out.push(payload);
+        way_out.buffer()
+    });
+    let settings = settings.pipeline.clone();
+    let pipeline = Pipeline::new(settings, Arc::clone(ledger), outlet, tap, now_ns());
+    Rc::new(RefCell::new(pipeline))
+}
+
+/// Where things come from beside traces.
+struct Sources {
+    ring: Option<Arc<Ring>>,
+    dogstatsd_listeners: dogstatsd::Listeners,
+    probes: Option<TcpListener>,
+}
+
+/// What runs beside the traces.
+struct Beside {
+    logs: Option<Rc<Logs>>,
+    metrics: Option<dogstatsd::Metrics>,
+}
+
+impl Beside {
+    /// Starts logs, metrics, the pulse of all, and what has to do with the platform.
+    fn start(
+        settings: &Settings,
+        Sources { ring, dogstatsd_listeners, probes }: Sources,
+        pipeline: &Rc<RefCell<Pipeline>>,
+        relay: &Relay,
+        inner: &Inner,
+        local: &LocalSet,
+    ) -> Self {
+        let known = Arc::new(Notify::new());
+        let waits = settings.platform.source.is_some().then(|| Arc::clone(&known));
+        let way = (relay, &inner.ledger);
+        let logs = ring.map(|ring| Rc::new(Logs::start(&settings.logs, ring, waits, way, local)));
+        let metrics = metrics::start(settings, dogstatsd_listeners, relay, &inner.ledger);
+        let hurry = Arc::clone(&inner.hurry);
+        let pulse = Pulse::new(Rc::clone(pipeline), metrics.clone(), relay.clone(), hurry);
+        local.spawn_local(pulse.run());
+        local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
+        let told = Told {
+            pipeline: Rc::clone(pipeline),
+            logs: logs.clone(),
+            metrics: metrics.clone(),
+            metric_tags: settings.metrics.tags.clone(),
+            known,
+        };
+        platform::start(local, &settings.platform, probes, told);
+        Self { logs, metrics }
+    }
+
+    /// Has what they hold leave for the relay.
+    fn finish(self, until: Instant) {
+        if let Some(logs) = self.logs {
+            logs.finish();
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.begin_stop(until);
+            metrics.wait(until);
+        }
+    }
 }
 
 /// The host of the file that names it, where there is one.
@@ -226,19 +281,13 @@ fn read_hostname(settings: &mut Settings) {
     }
 }
 
-/// What the platform has to do with: its tags, its probes.
-fn start_platform(
-    local: &LocalSet,
-    platform: &Platform,
-    pipeline: &Rc<RefCell<Pipeline>>,
-    probes: Option<TcpListener>,
-) {
-    if let Some(source) = platform.source.clone() {
-        pipeline.borrow_mut().hold();
-        local.spawn_local(learn(source, platform.tags.clone(), Rc::clone(pipeline)));
+/// Says what is wrong in the settings, and what could not be bound.
+fn say(problems: &[Problem], complaints: &[String]) {
+    for problem in problems {
+        tracing::warn!("{problem}");
     }
-    if let Some(probes) = probes {
-        local.spawn_local(health::serve(probes));
+    for complaint in complaints {
+        tracing::warn!("{complaint}");
     }
 }
 
@@ -283,18 +332,4 @@ fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
         tracing::error!("No thread for the view ({error}): traces are not shown.");
     }
     started.ok()
-}
-
-/// Has everything say what is learnt of the platform while the app runs. The first batch waits for it, but no longer than
-/// [`crate::platform::FIRST_ANSWER_MAX`], which is less than it waits for other traces by default; the end waits for nothing.
-async fn learn(source: Source, mut tags: Tags, pipeline: Rc<RefCell<Pipeline>>) {
-    source
-        .learn(|found| {
-            tags.learn(found.to_vec());
-            let mut pipeline = pipeline.borrow_mut();
-            pipeline.add_span_tags(&tags.spans());
-            pipeline.set_container_tags(tags.container());
-            pipeline.release();
-        })
-        .await;
 }

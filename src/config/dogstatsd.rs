@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 
 use super::Mode;
-use super::keys::Key;
+use super::keys::{self, Key};
+use super::logs;
 use super::parse::{self, Wrong};
 use super::read::Reader;
 use crate::dogstatsd::{Profile, Settings};
 use crate::limits::DOGSTATSD_MAPPED_NAMES_MAX;
 use crate::metrics::{self, Aggregate};
 use crate::pipeline;
+use crate::platform::{Platform, Tag, is_high_cardinality};
 use crate::proxy;
+use crate::relay::{self, Compression};
 
 /// The heading and its settings.
 pub const GROUP: (&str, &[&Key]) = (
@@ -264,12 +267,14 @@ impl Reader<'_> {
     }
 
     /// What is made of metrics.
-    pub(super) fn metrics(&mut self, pipeline: &pipeline::Settings) -> metrics::Settings {
+    pub(super) fn metrics(
+        &mut self,
+        pipeline: &pipeline::Settings,
+        platform: &Platform,
+        relay: &relay::Settings,
+    ) -> metrics::Settings {
         let default = metrics::Settings::default();
-        let tags = pipeline.span_tags.iter().map(|(key, value)| match value.as_str() {
-            "" => key.clone(),
-            value => format!("{key}:{value}"),
-        });
+        let tags = self.metric_tags(pipeline, platform);
         let own = self.texts(&TAGS, parse::list);
         let aggregates = self.optional(&AGGREGATES, aggregates);
         let percentiles = self.optional(&PERCENTILES, percentiles);
@@ -285,13 +290,38 @@ impl Reader<'_> {
         let prefix = self.text(&COPY_PREFIX).unwrap_or_default();
         let seconds = |text: &str| Ok(parse::count(text)? as u64);
         metrics::Settings {
-            tags: tags.chain(own).collect(),
+            tags: tags.into_iter().chain(own).collect(),
+            category: platform.kind.metric_category(),
+            are_series_compressed: relay.metrics.compression != Compression::None,
             histogram,
             copy_to_distribution: is_copied.then_some(prefix),
             counter_expiry_s: self.take(&EXPIRY, default.counter_expiry_s, seconds),
             context_expiry_s: self.take(&CONTEXT_EXPIRY, default.context_expiry_s, seconds),
             ..metrics::Settings::default()
         }
+    }
+}
+
+impl Reader<'_> {
+    /// What every metric says: service, env and version of the app, tags of the platform with few values, those of the user.
+    fn metric_tags(&mut self, pipeline: &pipeline::Settings, platform: &Platform) -> Vec<String> {
+        let has = |key: &str| pipeline.span_tags.iter().any(|(own, _)| own == key);
+        let base = [
+            ("service", self.text(&logs::SERVICE)),
+            ("env", Some(pipeline.env.clone()).filter(|env| env != keys::ENV.default)),
+            ("version", self.text(&logs::VERSION)),
+        ];
+        let base = base.into_iter().filter(|(key, _)| !has(key));
+        let base = base.filter_map(|(key, value)| Some(format!("{key}:{}", value?.to_lowercase())));
+        let of_platform = platform.tags.metrics().filter(|tag| !has(&tag.key));
+        let of_platform = of_platform.map(|Tag { key, value }| format!("{key}:{value}"));
+        let is_few = |key: &str| !is_high_cardinality(key) || platform.tags.get(key).is_none();
+        let spans = pipeline.span_tags.iter().filter(|(key, _)| is_few(key));
+        let spans = spans.map(|(key, value)| match value.as_str() {
+            "" => key.clone(),
+            value => format!("{key}:{value}"),
+        });
+        base.chain(of_platform).chain(spans).collect()
     }
 }
 
@@ -332,6 +362,35 @@ mod tests {
             "{problems:?}"
         );
         settings
+    }
+
+    #[test]
+    fn metrics_say_what_the_app_and_the_platform_are() {
+        let own = [
+            ("CLOUD_RUN_JOB", "night"),
+            ("CLOUD_RUN_TASK_INDEX", "3"),
+            ("DD_SERVICE", "Shop"),
+            ("DD_ENV", "prod"),
+            ("DD_VERSION", "1.2"),
+            ("DD_TAGS", "team:a,task_index:mine"),
+            ("DD_DOGSTATSD_TAGS", "lane:b"),
+        ];
+        let metrics = settings(&own, Mode::Wrapper).metrics;
+        let all =
+            ["service:shop", "env:prod", "version:1.2", "job_name:night", "origin:cloudrunjobs"];
+        for tag in all.iter().chain(&["team:a", "task_index:mine", "lane:b"]) {
+            assert_eq!(
+                metrics.tags.iter().filter(|own| own == tag).count(),
+                1,
+                "{tag}: {:?}",
+                metrics.tags
+            );
+        }
+        assert!(!metrics.tags.iter().any(|tag| tag == "gcrj.task_index:3"), "{:?}", metrics.tags);
+        assert_eq!((metrics.category, metrics.are_series_compressed), (36, true));
+        let plain = [("DD_SERIALIZER_COMPRESSOR_KIND", "none"), ("WEBSITE_STACK", "PYTHON")];
+        let metrics = settings(&plain, Mode::Wrapper).metrics;
+        assert_eq!((metrics.category, metrics.are_series_compressed), (35, false));
     }
 
     #[test]
@@ -393,7 +452,7 @@ mod tests {
         );
         assert_eq!(dogstatsd.mapper_profiles[0].mappings[0].pattern, "a.*");
         assert_eq!(dogstatsd.forward, Some(("statsd.test".to_owned(), 8126)));
-        assert_eq!(read.metrics.tags, ["team:web", "a:b", "c"]);
+        assert_eq!(read.metrics.tags, ["local:true", "team:web", "a:b", "c"]);
         assert_eq!(read.metrics.histogram, [Aggregate::Sum, Aggregate::Percentile(50)]);
         assert_eq!(read.metrics.copy_to_distribution.as_deref(), Some(""));
     }

@@ -9,13 +9,14 @@ use super::read::Reader;
 use crate::logs::batch::{Attributes, Limits};
 use crate::logs::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCH_WAIT_RANGE, Settings};
 use crate::pipeline;
+use crate::platform::{Platform, Tag};
 
 /// The switch.
 pub const ENABLED: Key = Key {
     names: &["DD_LOGS_ENABLED"],
     yaml: &["logs_enabled", "log_enabled"],
     default: "false",
-    meaning: "`true` ships what the app writes to its standard output and standard error as logs, a line each. It is written on first, unchanged; a \
+    meaning: "`true` ships what the app writes to its standard output and standard error as logs. It is written on first, unchanged; a \
               terminal is left to the app and not shipped. `false` leaves both untouched. In a sidecar the default is `true`.",
 };
 /// The service.
@@ -96,12 +97,17 @@ const LINE_BYTES_MOST: usize = 1_000_000;
 
 impl Reader<'_> {
     /// The settings of logs. They share host, env and tags with traces.
-    pub(super) fn logs(&mut self, mode: Mode, pipeline: &pipeline::Settings) -> Settings {
+    pub(super) fn logs(
+        &mut self,
+        mode: Mode,
+        pipeline: &pipeline::Settings,
+        platform: &Platform,
+    ) -> Settings {
         let default = Settings::default();
         let line_bytes_max = self.take(&LINE_BYTES, default.line_bytes_max, |text| {
             within(parse::bytes(text)?, LINE_BYTES_MIN, LINE_BYTES_MOST)
         });
-        let attributes = self.attributes(pipeline);
+        let attributes = self.attributes(pipeline, platform);
         Settings {
             is_enabled: self.take(&ENABLED, mode == Mode::Sidecar, parse::boolean),
             line_bytes_max,
@@ -119,7 +125,7 @@ impl Reader<'_> {
         }
     }
 
-    fn attributes(&mut self, pipeline: &pipeline::Settings) -> Attributes {
+    fn attributes(&mut self, pipeline: &pipeline::Settings, platform: &Platform) -> Attributes {
         let mut tags = Vec::new();
         let has = |key: &str| pipeline.span_tags.iter().any(|(own, _)| own == key);
         if !has("env") && pipeline.env != keys::ENV.default {
@@ -132,10 +138,16 @@ impl Reader<'_> {
             "" => key.clone(),
             value => format!("{key}:{value}"),
         }));
+        // Those that stand on no span.
+        let of_platform = platform.tags.logs().iter().filter(|tag| !has(&tag.key));
+        tags.extend(of_platform.map(|Tag { key, value }| format!("{key}:{value}")));
+        let service = self.text(&SERVICE).map(|service| service.to_lowercase());
+        let source = self.text(&SOURCE).map(|source| source.to_lowercase());
         Attributes {
             hostname: pipeline.hostname.clone(),
-            service: self.text(&SERVICE).unwrap_or_default().to_lowercase(),
-            source: self.text(&SOURCE).unwrap_or_default(),
+            service: service.or_else(|| platform.service()).unwrap_or_default(),
+            source: source
+                .unwrap_or_else(|| platform.kind.log_source().unwrap_or_default().to_owned()),
             tags: tags.join(","),
             tags_truncated: self.take(&TAG_TRUNCATED, true, parse::boolean),
         }
@@ -218,9 +230,29 @@ mod tests {
         );
         let attributes = settings.attributes;
         assert_eq!((attributes.service.as_str(), attributes.source.as_str()), ("shop", "python"));
-        assert_eq!(attributes.tags, "env:prod,version:1.2,team:a,lonely,region:eu");
+        assert_eq!(attributes.tags, "env:prod,version:1.2,team:a,lonely,region:eu,local:true");
         let (settings, _) =
             of(Mode::Wrapper, &[("DD_TAGS", "env:x,version:3"), ("DD_VERSION", "1")]);
-        assert_eq!(settings.attributes.tags, "env:x,version:3");
+        assert_eq!(settings.attributes.tags, "env:x,version:3,local:true");
+    }
+
+    #[test]
+    fn the_platform_names_service_and_source_where_nobody_else_does() {
+        let platform = [("K_SERVICE", "Shop-Web"), ("K_REVISION", "shop-web-7")];
+        let of =
+            |more: &[(&str, &str)]| of(Mode::Wrapper, &[&platform[..], more].concat()).0.attributes;
+        let attributes = of(&[("DD_TAGS", "team:a")]);
+        assert_eq!(
+            (attributes.service.as_str(), attributes.source.as_str()),
+            ("shop-web", "cloudrun")
+        );
+        let tags: Vec<&str> = attributes.tags.split(',').collect();
+        for tag in
+            ["origin:cloudrun", "_dd.origin:cloudrun", "gcr.revision_name:shop-web-7", "team:a"]
+        {
+            assert_eq!(tags.iter().filter(|own| **own == tag).count(), 1, "{tag}: {tags:?}");
+        }
+        let attributes = of(&[("DD_SERVICE", "shop"), ("DD_SOURCE", "Nginx")]);
+        assert_eq!((attributes.service.as_str(), attributes.source.as_str()), ("shop", "nginx"));
     }
 }

@@ -10,6 +10,8 @@ mod env;
 mod file;
 #[cfg(test)]
 mod file_tests;
+#[cfg(test)]
+mod file_values;
 pub mod filtering;
 pub mod identity;
 pub mod keys;

@@ -109,7 +109,7 @@ impl Metrics {
     fn ask(&self, ask: impl FnOnce(&mut Wishes)) {
         ask(&mut self.shared.wishes());
         // Where it has no room, there are bytes enough in it to wake the thread.
-        (&self.shared.wake).write(&[0]).ok();
+        (&self.shared.wake).write_all(&[0]).ok();
     }
 }
 

@@ -189,8 +189,7 @@ impl Server {
 
     fn wishes(&mut self) -> Wishes {
         let mut bytes = [0; 64];
-        // Nothing is in it, or the handles are gone: then there is nothing to be asked for.
-        (&self.woken).read(&mut bytes).ok();
+        while (&self.woken).read(&mut bytes).is_ok_and(|read| read == bytes.len()) {}
         self.shared.take_wishes()
     }
 

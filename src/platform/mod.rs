@@ -88,6 +88,16 @@ impl Kind {
         }
     }
 
+    /// What the intake calls the platform in the origin of metrics (spec: metrics-logs 3.1); elsewhere they are DogStatsD's as the agent has it.
+    pub fn metric_category(self) -> u32 {
+        match self {
+            Self::CloudRun | Self::CloudRunFunction | Self::CloudRunJob => 36,
+            Self::ContainerApps => 37,
+            Self::AppService => 35,
+            Self::Ecs | Self::Kubernetes | Self::Local => 10,
+        }
+    }
+
     /// The time between TERM and KILL that the platform grants by default (spec: init 4).
     pub fn stop_grace(self) -> Duration {
         Duration::from_secs(match self {
@@ -109,6 +119,19 @@ pub struct Platform {
     pub stop_grace: Duration,
     /// Where the tags are to be had that the environment has not; nothing where there are none.
     pub source: Option<Source>,
+}
+
+impl Platform {
+    /// What the platform calls the app, in lower case: the service where the user names none.
+    pub fn service(&self) -> Option<String> {
+        let key = match self.kind {
+            Kind::CloudRun | Kind::CloudRunFunction => "service_name",
+            Kind::CloudRunJob => "job_name",
+            Kind::ContainerApps | Kind::AppService => "app_name",
+            Kind::Ecs | Kind::Kubernetes | Kind::Local => return None,
+        };
+        self.tags.get(key).map(str::to_lowercase)
+    }
 }
 
 /// A look at one variable; what is empty counts as not set.

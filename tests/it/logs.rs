@@ -54,7 +54,7 @@ fn an_entry_says_where_it_comes_from() {
         assert!(age < 60_000, "{age}");
         let expect = json!({
             "message": message, "status": status, "timestamp": entry["timestamp"], "hostname": "",
-            "service": "shop", "ddsource": "python", "ddtags": "env:prod,version:1,team:a"
+            "service": "shop", "ddsource": "python", "ddtags": "env:prod,version:1,team:a,local:true"
         });
         assert_eq!(*entry, expect);
     }
@@ -145,10 +145,8 @@ fn a_line_that_is_longer_than_a_message_may_be_arrives_in_pieces() {
     let lens: Vec<usize> = entries.iter().map(|e| e["message"].as_str().unwrap().len()).collect();
     assert_eq!(lens, [100_015, 100_030, 20_015, 4]);
     let tags: Vec<&str> = entries.iter().map(|entry| entry["ddtags"].as_str().unwrap()).collect();
-    assert_eq!(
-        tags,
-        ["truncated:single_line", "truncated:single_line", "truncated:single_line", ""]
-    );
+    let cut = "local:true,truncated:single_line";
+    assert_eq!(tags, [cut, cut, cut, "local:true"]);
 }
 
 #[test]

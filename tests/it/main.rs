@@ -13,6 +13,7 @@
 mod architecture;
 mod conf_file;
 mod docker;
+mod dogstatsd;
 mod hidden;
 mod identity;
 mod init_exit_codes;

@@ -4,6 +4,7 @@
 //! A new way in is one line in [`TARGETS`]; `cargo test --test fuzz -- --write` makes the rest.
 
 mod decode;
+mod dogstatsd;
 mod hide;
 mod messages;
 mod normal;
@@ -58,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     target("otlp_metrics", otlp::metrics, Start::Texts(otlp::METRICS)),
     target("otlp_logs", otlp::logs, Start::Texts(otlp::LOGS)),
     target("stats", stats::body, Start::Bodies("/v0.6/stats", 1)),
+    target("dogstatsd", dogstatsd::packet, Start::Texts(dogstatsd::PACKETS)),
     target("sketch", stats::sketch, Start::Texts(stats::SKETCHES)),
     target("platform", platform::read, Start::Texts(platform::TEXTS)),
     target("settings", settings::read, Start::Texts(settings::VALUES)),
