@@ -21,10 +21,11 @@ impl Sketch {
     /// what is left of shares above 1 is added up.
     pub fn spread(&mut self, low: f64, high: f64, count: u32) {
         let (mut left, mut rest) = (count, 0.0);
-        let (mut open, last) = (key(low), key(high));
+        let (first, last) = (key(low), key(high));
+        let mut open = first;
         let mut open_bound = bound(open);
         let width = high - low;
-        for next in open..last {
+        for next in first..last {
             if left == 0 {
                 return;
             }

@@ -50,7 +50,7 @@ impl Desk {
     async fn respond(&self, head: &Parts, incoming: Incoming, entry: &Entry) -> Answer {
         let signal = match self.before_reading(head) {
             Ok(signal) => signal,
-            Err(early) => return discarding(early, head, incoming, entry).await,
+            Err(early) => return discarding(*early, head, incoming, entry).await,
         };
         let (Some(encoding), Some(coding)) = (encoding(head), coding(head)) else {
             self.signals.count_refusal();
@@ -91,20 +91,20 @@ impl Desk {
     }
 
     /// What the request carries, or the answer to one whose body is of no interest.
-    fn before_reading(&self, head: &Parts) -> Result<Signal, Answer> {
+    fn before_reading(&self, head: &Parts) -> Result<Signal, Box<Answer>> {
         let path = head.uri.path();
         let signal = PATHS.iter().find(|(own, _)| *own == path).map(|(_, signal)| *signal);
         let Some(signal) = signal.filter(|signal| self.signals.has(*signal)) else {
-            return Err(text(StatusCode::NOT_FOUND, "404 page not found"));
+            return Err(text(StatusCode::NOT_FOUND, "404 page not found").into());
         };
         if let Some(preflight) = self.cors.preflight(head) {
-            return Err(preflight);
+            return Err(preflight.into());
         }
         if head.method != Method::POST {
             let mut answer =
                 text(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]");
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return Err(answer);
+            return Err(answer.into());
         }
         Ok(signal)
     }

@@ -71,6 +71,26 @@ pub struct Outlets {
     pub metrics: Box<dyn FnMut(crate::metrics::Output)>,
     /// Takes batches of logs, and gives a buffer for the next.
     pub logs: crate::logs::Outlet,
+    /// What is learnt of the platform.
+    pub learnt: Learnt,
+}
+
+/// Tags of the platform that are learnt while the app runs, `key:value` each. Clones are the same one; what it holds is taken out once.
+#[derive(Clone, Debug, Default)]
+pub struct Learnt(Rc<RefCell<Option<LearntTags>>>);
+
+/// What a [`Learnt`] holds.
+#[derive(Debug)]
+struct LearntTags {
+    metrics: Vec<String>,
+    logs: Vec<String>,
+}
+
+impl Learnt {
+    /// Has further points and records say these, beside what the settings say, in the place of what was learnt before.
+    pub fn tell(&self, metrics: Vec<String>, logs: Vec<String>) {
+        *self.0.borrow_mut() = Some(LearntTags { metrics, logs });
+    }
 }
 
 /// An address to listen on.

@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 use super::logs::Records;
 use super::metrics::{Mapping, Tally};
 use super::traces::Traces;
-use super::{Outlets, Settings};
+use super::{Learnt, LearntTags, Outlets, Settings};
 use crate::ledger::{Counts, Ledger, Shed};
 use crate::limits::OTLP_POINTS_GATHERED_BYTES;
 use crate::logs::batch::{Batch, Pushed};
@@ -32,12 +32,15 @@ pub(super) struct Signals {
     logs: Option<RefCell<Logs>>,
     /// Something waits that did not before.
     filled: Notify,
+    learnt: Learnt,
     ledger: Arc<Ledger>,
 }
 
 struct Metrics {
     mapping: Mapping,
     writer: Writer,
+    /// The tags of all points that are known from the start.
+    tags: Vec<String>,
     outlet: Box<dyn FnMut(Output)>,
     due: Option<Instant>,
 }
@@ -62,6 +65,7 @@ impl Signals {
             points.tags.extend_from_slice(&settings.metrics.tags);
             RefCell::new(Metrics {
                 mapping: Mapping::new(settings.metrics.clone(), now_ns()),
+                tags: points.tags.clone(),
                 writer: Writer::new(points),
                 outlet: outlets.metrics,
                 due: None,
@@ -77,7 +81,7 @@ impl Signals {
                 outlet: outlets.logs,
             })
         });
-        Self { traces, metrics, logs, filled: Notify::new(), ledger }
+        Self { traces, metrics, logs, filled: Notify::new(), learnt: outlets.learnt, ledger }
     }
 
     /// Whether bodies of this signal are taken.
@@ -97,6 +101,7 @@ impl Signals {
         computed_stats: bool,
         body: &[u8],
     ) -> Result<u64, Error> {
+        self.learn();
         match (signal, &self.traces, &self.metrics, &self.logs) {
             (Signal::Traces, Some(traces), ..) => traces.take(encoding, computed_stats, body),
             (Signal::Metrics, _, Some(metrics), _) => {
@@ -121,6 +126,18 @@ impl Signals {
             }
             // Nobody asks where `has` says no.
             _ => Ok(0),
+        }
+    }
+
+    /// Takes on what was learnt of the platform.
+    fn learn(&self) {
+        let Some(LearntTags { metrics, logs }) = self.learnt.0.borrow_mut().take() else { return };
+        if let Some(own) = &self.metrics {
+            let own = &mut *own.borrow_mut();
+            own.writer.set_tags(own.tags.iter().cloned().chain(metrics).collect());
+        }
+        if let Some(own) = &self.logs {
+            own.borrow_mut().records.learn(logs);
         }
     }
 

@@ -14,6 +14,8 @@ const OWN_TAG: &str = "otel_source:pillion";
 #[derive(Debug)]
 pub struct Records {
     attributes: Attributes,
+    /// Tags that were learnt since.
+    learnt: Vec<String>,
     members: Members,
     entry: String,
 }
@@ -21,7 +23,12 @@ pub struct Records {
 impl Records {
     /// `attributes` are what is said of records that do not say it themselves.
     pub fn new(attributes: Attributes) -> Self {
-        Self { attributes, members: Members::default(), entry: String::new() }
+        Self { attributes, learnt: Vec::new(), members: Members::default(), entry: String::new() }
+    }
+
+    /// Has further records say these tags, too.
+    pub fn learn(&mut self, tags: Vec<String>) {
+        self.learnt = tags;
     }
 
     /// Takes the body of a request, which was checked and came at `now_ms`, in milliseconds since 1970. `out` gets the entry of each
@@ -58,6 +65,7 @@ impl Records {
         resource::resource(&mut own, resource, false);
         let mut all: Vec<&str> = Vec::new();
         let set = self.attributes.tags.split(',').filter(|tag| !tag.is_empty());
+        let set = set.chain(self.learnt.iter().map(String::as_str));
         for tag in own.iter().chain([OWN_TAG]).chain(set) {
             if !all.contains(&tag) {
                 all.push(tag);

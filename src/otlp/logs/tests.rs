@@ -17,7 +17,9 @@ fn entries(body: &Value) -> Vec<Value> {
     let body =
         message(Signal::Logs, Encoding::Json, body.to_string().as_bytes()).unwrap().into_owned();
     let mut all = Vec::new();
-    Records::new(attributes).take(&body, 1_750_000_000_000, &mut |entry| {
+    let mut records = Records::new(attributes);
+    records.learn(vec!["team:a".to_owned(), "region:eu".to_owned()]);
+    records.take(&body, 1_750_000_000_000, &mut |entry| {
         all.push(serde_json::from_slice(entry).unwrap());
     });
     all
@@ -53,7 +55,7 @@ fn a_record_becomes_an_entry() {
         json!({
             "message": "a \"text\"\n", "status": "debug", "timestamp": 1_700_000_000_999_u64, "hostname": "h",
             "service": "shop", "ddsource": "otlp_log_ingestion",
-            "ddtags": "service:shop,env:prod,otel_source:pillion,team:a",
+            "ddtags": "service:shop,env:prod,otel_source:pillion,team:a,region:eu",
             "otel.trace_id": "0802030405060708000000000a000000", "dd.trace_id": "167772160",
             "otel.span_id": "000000000a000000", "dd.span_id": "167772160",
             "otel.severity_number": "5", "otel.timestamp": "1700000000999000001",
@@ -77,7 +79,7 @@ fn attributes_may_say_what_has_a_place_of_its_own() {
         ("timestamp", json!(1000)),
         ("service", json!("own")),
         ("hostname", json!("")),
-        ("ddtags", json!("otel_source:pillion,env:prod,team:a,a:b,c:d")),
+        ("ddtags", json!("otel_source:pillion,env:prod,team:a,region:eu,a:b,c:d")),
         ("otel.trace_id", json!("000102030405060708090a0b0c0d0e0f")),
         ("dd.trace_id", json!("579005069656919567")),
         ("dd.span_id", json!("255")),

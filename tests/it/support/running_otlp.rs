@@ -125,6 +125,7 @@ fn outlets(kept: Arc<Mutex<Vec<(Other, Vec<u8>)>>>) -> otlp::Outlets {
             of_logs.lock().unwrap().push((Other::Logs, payload.body));
             Vec::new()
         }),
+        learnt: otlp::Learnt::default(),
     }
 }
 

@@ -1,6 +1,12 @@
 //! The messages of OTLP, as far as they are read: names and numbers of their fields. The same tables check protobuf and read JSON.
 //! Source: `opentelemetry-proto` 1.x, which adds fields and never changes them.
 
+mod logs;
+mod metrics;
+
+pub(crate) use self::logs::EXPORT_LOGS_REQUEST;
+pub(crate) use self::metrics::EXPORT_METRICS_REQUEST;
+
 /// A message.
 #[derive(Debug)]
 pub(crate) struct Message {
@@ -204,12 +210,6 @@ static ARRAY_VALUE: Message =
 
 static KEY_VALUE_LIST: Message =
     Message { name: "KeyValueList", fields: &[list("values", 1, &KEY_VALUE)] };
-
-mod logs;
-mod metrics;
-
-pub(crate) use self::logs::EXPORT_LOGS_REQUEST;
-pub(crate) use self::metrics::EXPORT_METRICS_REQUEST;
 
 #[cfg(test)]
 mod tests {
