@@ -216,7 +216,7 @@ fn what_has_no_effect_is_said_in_a_line_and_what_is_misspelt_in_another() {
     let file = "\
 hostname_fqdn: true
 process_config: {enabled: true, apm_config: {x: y}}
-otlp_config: {metrics: {enabled: true}, receiver: {protocols: {grpc: {endpoint: 'localhost:4317'}}}}
+otlp_config: {grpc_port: 4317, receiver: {protocols: {grpc: {endpoint: 'localhost:4317'}}}}
 apm_config:
   log_file: /var/log/x
   max_memory: 0
@@ -235,7 +235,7 @@ apm_config:
         [
             "not supported, ignored: DD_APM_MAX_CPU_PERCENT; the table of such settings in the README says why",
             "not supported in /conf/datadog.yaml, ignored: apm_config.debug.port, apm_config.instrumentation.enabled, apm_config.instrumentation.targets, \
-             apm_config.log_file, apm_config.trace_writer.connection_limit, hostname_fqdn, otlp_config.metrics.enabled; the table of \
+             apm_config.log_file, apm_config.trace_writer.connection_limit, hostname_fqdn, otlp_config.grpc_port; the table of \
              such settings in the README says why",
             "unknown in /conf/datadog.yaml, ignored: apm_config.debug.colour, apm_config.filter_tags, apm_config.obfuscation.redis.keep, \
              apm_config.recieve_port; check the spelling",

@@ -19,6 +19,7 @@ pub mod logs;
 pub mod multi_line;
 pub mod obfuscation;
 mod otlp;
+mod otlp_signals;
 mod parse;
 pub mod platform;
 mod problem;

@@ -60,12 +60,13 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
     let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
+    let logs = reader.logs(mode, &pipeline, &platform);
     let mut settings = Settings {
         dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
         metrics: reader.metrics(&pipeline, &platform, &relay),
         proxy,
-        otlp: reader.otlp(enabled, &intake, &features, &pipeline),
-        logs: reader.logs(mode, &pipeline, &platform),
+        otlp: reader.otlp(enabled, &logs, &intake, &features, &pipeline),
+        logs,
         intake,
         pipeline,
         relay,

@@ -95,6 +95,7 @@ fn every_key_is_in_the_table_once() {
         include_str!("multi_line.rs"),
         include_str!("obfuscation.rs"),
         include_str!("otlp.rs"),
+        include_str!("otlp_signals.rs"),
         include_str!("platform.rs"),
         include_str!("proxy_keys.rs"),
         include_str!("sending.rs"),
