@@ -14,8 +14,10 @@ pub struct Counts {
     pub chunks: u64,
     /// Groups of stats: one key in one time bucket.
     pub stats_groups: u64,
-    /// Log entries: a line of the app, or several that belong together.
+    /// Lines of logs. A message that was joined of several counts all of them.
     pub log_lines: u64,
+    /// Values of metrics as clients sent them.
+    pub samples: u64,
     /// Metric points: one per value of a series, and one per sketch.
     pub points: u64,
     /// Service checks.
@@ -31,6 +33,7 @@ impl Counts {
         self.chunks += other.chunks;
         self.stats_groups += other.stats_groups;
         self.log_lines += other.log_lines;
+        self.samples += other.samples;
         self.points += other.points;
         self.checks += other.checks;
         self.events += other.events;
@@ -87,13 +90,19 @@ pub enum Shed {
     Busy,
     /// Nobody answered, and it is not tried again.
     Unanswered,
+    /// There are too many metrics with different names or tags.
+    ContextsFull,
+    /// The values of metrics that wait to be sent take too many bytes.
+    MetricBytesFull,
+    /// The kernel's buffer of a socket was full.
+    SocketFull,
     /// A fault of our own: a panic that was caught.
     Fault,
 }
 
 impl Shed {
     /// All reasons, in the order of the exit line.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::QueueFull,
         Self::TooLarge,
         Self::Refused,
@@ -102,6 +111,9 @@ impl Shed {
         Self::NoKey,
         Self::Busy,
         Self::Unanswered,
+        Self::ContextsFull,
+        Self::MetricBytesFull,
+        Self::SocketFull,
         Self::Fault,
     ];
 
@@ -116,6 +128,9 @@ impl Shed {
             Self::NoKey => "no DD_API_KEY",
             Self::Busy => "too many bytes in flight",
             Self::Unanswered => "no answer from the intake",
+            Self::ContextsFull => "too many different metrics and tags",
+            Self::MetricBytesFull => "too many bytes of metrics",
+            Self::SocketFull => "no room in a socket's buffer",
             Self::Fault => "internal fault",
         }
     }
@@ -128,6 +143,7 @@ pub struct Flow {
     rejected: AtomicU64,
     filtered: AtomicU64,
     sampled_out: AtomicU64,
+    aggregated: AtomicU64,
     sent: AtomicU64,
     shed: [AtomicU64; Shed::ALL.len()],
 }
@@ -135,7 +151,7 @@ pub struct Flow {
 /// A reading of one [`Flow`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Accepted from tracers, or made by us (stats groups).
+    /// Accepted from clients, or made by us (stats groups, metric points).
     pub received: u64,
     /// Dropped by normalisation, as the agent does (a span id of 0).
     pub rejected: u64,
@@ -143,6 +159,8 @@ pub struct Reading {
     pub filtered: u64,
     /// Dropped by a sampler.
     pub sampled_out: u64,
+    /// Put together into items of another kind: samples into points.
+    pub aggregated: u64,
     /// Taken by the intake (2xx).
     pub sent: u64,
     /// Not delivered, by reason, in the order of [`Shed::ALL`].
@@ -162,7 +180,7 @@ impl Reading {
 
     /// What is still held: in the batch, the queue or on the wire.
     pub fn held(&self) -> u64 {
-        let gone = self.rejected + self.filtered + self.sampled_out + self.sent;
+        let gone = self.rejected + self.filtered + self.sampled_out + self.aggregated + self.sent;
         self.received.saturating_sub(gone + self.shed_total())
     }
 }
@@ -177,8 +195,13 @@ impl Reading {
 impl fmt::Display for Reading {
     /// `7 received, 5 sent, 1 sampled out, 1 lost (1 queue full)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} received, {} sent", self.received, self.sent)?;
+        write!(f, "{} received", self.received)?;
+        // What is aggregated is not sent itself.
+        if self.aggregated == 0 || self.sent > 0 {
+            write!(f, ", {} sent", self.sent)?;
+        }
         let dropped = [
+            (self.aggregated, "aggregated"),
             (self.rejected, "rejected"),
             (self.filtered, "filtered"),
             (self.sampled_out, "sampled out"),
@@ -223,6 +246,7 @@ impl Flow {
             rejected: load(&self.rejected),
             filtered: load(&self.filtered),
             sampled_out: load(&self.sampled_out),
+            aggregated: load(&self.aggregated),
             sent: load(&self.sent),
             shed: std::array::from_fn(|i| self.shed.get(i).map_or(0, load)),
         }
@@ -238,8 +262,10 @@ pub struct Ledger {
     pub chunks: Flow,
     /// Groups of stats.
     pub stats_groups: Flow,
-    /// Log entries.
+    /// Lines of logs.
     pub log_lines: Flow,
+    /// Values of metrics as clients sent them, until they are aggregated into points.
+    pub samples: Flow,
     /// Metric points.
     pub points: Flow,
     /// Service checks.
@@ -279,6 +305,11 @@ impl Ledger {
         self.each(counts, |flow| &flow.sampled_out);
     }
 
+    /// Counts what was put together into items of another kind.
+    pub fn aggregated(&self, counts: Counts) {
+        self.each(counts, |flow| &flow.aggregated);
+    }
+
     /// Counts what the intake took.
     pub fn sent(&self, counts: Counts) {
         self.each(counts, |flow| &flow.sent);
@@ -297,6 +328,7 @@ impl Ledger {
             chunks: of(&self.chunks),
             stats_groups: of(&self.stats_groups),
             log_lines: of(&self.log_lines),
+            samples: of(&self.samples),
             points: of(&self.points),
             checks: of(&self.checks),
             events: of(&self.events),
@@ -318,6 +350,7 @@ impl Ledger {
             (&self.spans, "spans"),
             (&self.stats_groups, "stats groups"),
             (&self.log_lines, "log lines"),
+            (&self.samples, "metric samples"),
             (&self.points, "metric points"),
             (&self.checks, "service checks"),
             (&self.events, "events"),
@@ -332,6 +365,7 @@ impl Ledger {
             (&self.spans, "spans"),
             (&self.stats_groups, "stats groups"),
             (&self.log_lines, "log lines"),
+            (&self.samples, "metric samples"),
             (&self.points, "metric points"),
             (&self.checks, "service checks"),
             (&self.events, "events"),
@@ -364,6 +398,7 @@ impl Ledger {
             (&self.chunks, counts.chunks),
             (&self.stats_groups, counts.stats_groups),
             (&self.log_lines, counts.log_lines),
+            (&self.samples, counts.samples),
             (&self.points, counts.points),
             (&self.checks, counts.checks),
             (&self.events, counts.events),
@@ -443,6 +478,21 @@ mod tests {
         let lost = "spans: 15 received, 7 sent, 3 sampled out, 5 lost (2 queue full, 3 not delivered by the stop deadline)";
         assert_eq!(ledger.losses().unwrap(), lost);
         assert_eq!(ledger.summary().unwrap(), format!("{lost}; stats groups: 4 received, 4 sent"));
+    }
+
+    #[test]
+    fn samples_become_points_and_are_not_lost() {
+        let ledger = Ledger::default();
+        let samples = |samples| Counts { samples, ..Counts::default() };
+        ledger.received(samples(9));
+        ledger.aggregated(samples(9));
+        assert_eq!(ledger.losses(), None);
+        ledger.received(samples(3));
+        ledger.rejected(samples(1));
+        ledger.shed(Shed::ContextsFull, samples(2));
+        let lost = "metric samples: 12 received, 9 aggregated, 1 rejected, 2 lost (2 too many different metrics and tags)";
+        assert_eq!(ledger.losses().unwrap(), lost);
+        assert_eq!(ledger.summary().unwrap(), lost);
     }
 
     #[test]

@@ -83,9 +83,60 @@ pub const TELEMETRY_AT_ONCE_MAX: usize = 20;
 /// Bytes of spans that wait to be shown. Above it further ones are not shown.
 pub const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes of the app's output that wait for the logs to take them: a burst of some twenty thousand lines. What comes on top is shed.
+pub const LOGS_RING_BYTES: usize = 2 * 1024 * 1024;
+
 /// Bytes of one line on stderr, its line feed included: what a pipe takes in one piece (`man 7 pipe`, `PIPE_BUF`).
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 
+/// Metrics with different names or tags that are known at once. Each takes some 200 bytes.
+pub const METRIC_CONTEXTS_MAX: usize = 1 << 16;
+
+/// Bytes of metrics that are held until their buckets of 10 seconds have ended.
+pub const METRIC_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of a body of series as the intake gets it (spec: metrics-logs 3.4).
+pub const SERIES_COMPRESSED_BYTES_MAX: usize = 512_000;
+
+/// Bytes of a body of series that is going to be compressed. The intake takes 5,242,880; what has different tags in each series shrinks to a
+/// quarter, anything else to less.
+pub const SERIES_BODY_BYTES_MAX: usize = 4 * SERIES_COMPRESSED_BYTES_MAX;
+
+/// Points of a body of series (spec: metrics-logs 3.4).
+pub const SERIES_POINTS_MAX: u64 = 10_000;
+
+/// Bytes of a body of sketches: the agent's limit for a compressed one, which so holds whatever compression does.
+pub const SKETCHES_BODY_BYTES_MAX: usize = 2_621_440;
+
+/// Bytes of series or sketches that are not cut apart where the intake says that a body is too large.
+pub const METRIC_PART_BYTES: usize = 16 * 1024;
+
+/// Bytes of a body of events or service checks, by the same reason as that of sketches.
+pub const MESSAGES_BODY_BYTES_MAX: usize = 2_621_440;
+
+/// Events or service checks in a body (spec: metrics-logs 3.2).
+pub const MESSAGES_PER_BODY_MAX: usize = 100;
+
+/// Bytes of events and service checks that wait for the next flush, which is a second away.
+pub const MESSAGES_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of a DogStatsD datagram or frame, whatever the settings say: what a UDP datagram may have.
+pub const DOGSTATSD_PACKET_BYTES_MAX: usize = 65_536;
+
+/// Bytes that are asked of the kernel as the buffer of a UDP socket. Each datagram counts with its overhead (some 800 bytes for a short one),
+/// so this is a hundredth of a second of a flood.
+pub const DOGSTATSD_RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Connections to the DogStatsD stream socket at once; further ones wait. Each holds less than a frame.
+pub const DOGSTATSD_STREAMS_MAX: usize = 256;
+
+/// Names of metrics whose mapping is kept (the agent's figure), each of 512 bytes at most.
+pub const DOGSTATSD_MAPPED_NAMES_MAX: usize = 1000;
+
+const _: () = assert!(SERIES_BODY_BYTES_MAX < 5_242_880 && SERIES_BODY_BYTES_MAX < QUEUE_BYTES_MIN);
+const _: () =
+    assert!(SKETCHES_BODY_BYTES_MAX < QUEUE_BYTES_MIN && MESSAGES_BODY_BYTES_MAX < QUEUE_BYTES_MIN);
+const _: () = assert!(MESSAGES_BYTES_MAX > MESSAGES_BODY_BYTES_MAX);
 const _: () = assert!(BODIES_IN_FLIGHT_BYTES_MAX >= BODY_BYTES_MAX);
 const _: () = assert!(PROXY_HELD_BYTES_MAX >= PROXY_BODY_BYTES_MAX);
 const _: () = assert!(TELEMETRY_AT_ONCE_MAX < TELEMETRY_REQUESTS_MAX);

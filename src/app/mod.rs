@@ -3,6 +3,10 @@
 //! Start: settings, listeners, the app, and only then telemetry, on threads of its own. Stop: the app has ended and its exit code is in hand;
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
+mod metrics;
+mod output;
+mod platform;
+mod pulse;
 mod telemetry;
 
 use std::ffi::CString;
@@ -11,7 +15,8 @@ use std::time::{Duration, Instant};
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, SpawnError};
-use crate::{cli, config, init, intake, log, otlp};
+use crate::platform::health;
+use crate::{cli, config, dogstatsd, init, intake, log, otlp};
 
 use telemetry::{Plan, Telemetry};
 
@@ -39,11 +44,15 @@ pub fn run(args: Vec<CString>) -> u8 {
 
 fn wrap(argv: Vec<CString>, view: bool) -> Result<u8, SpawnError> {
     let Some(command) = Command::of_argv(argv) else { return Ok(cli::USAGE_CODE) };
-    let (plan, stop_timeout) = plan(Mode::Wrapper, view);
-    let child = init::spawn(&command)?;
+    let (mut plan, stop_timeout) = plan(Mode::Wrapper, view);
+    let mut output = output::capture(&mut plan);
+    let child = init::spawn(&command, output.as_mut())?;
     let telemetry = Telemetry::start(plan);
     let exit = child.supervise(&mut || telemetry.hurry());
-    telemetry.finish(deadline(exit.stop_asked, Instant::now(), stop_timeout));
+    match output {
+        Some(output) => output::finish(output, telemetry, &exit, stop_timeout),
+        None => telemetry.finish(deadline(exit.stop_asked, Instant::now(), stop_timeout)),
+    }
     Ok(exit.code)
 }
 
@@ -63,9 +72,31 @@ fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     let (listeners, mut complaints) = intake::bind(&settings.intake);
     let (otlp_listeners, more) = otlp::bind(&settings.otlp);
     complaints.extend(more);
+    let (dogstatsd_listeners, more) = dogstatsd::bind(&settings.dogstatsd);
+    complaints.extend(more);
+    let probes = match settings.health_port {
+        0 => None,
+        port => health::bind(port)
+            .map_err(|error| {
+                complaints.push(format!(
+                    "The health port {port} can't be bound ({error}): probes of it fail. Set DD_HEALTH_PORT to a free one."
+                ));
+            })
+            .ok(),
+    };
     let stop_timeout = settings.stop_timeout;
     let settings = Settings { view: view || settings.view, ..settings };
-    (Plan { settings, problems, listeners, otlp_listeners, complaints }, stop_timeout)
+    let plan = Plan {
+        settings,
+        problems,
+        listeners,
+        otlp_listeners,
+        dogstatsd_listeners,
+        probes,
+        complaints,
+        ring: None,
+    };
+    (plan, stop_timeout)
 }
 
 /// The time to be gone: counted from the first signal that asked to stop, else from the app's exit; an app that uses the time up leaves a

@@ -2,22 +2,30 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
+use tokio::task::LocalSet;
 
+use crate::app::pulse::{Pulse, now_ns};
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
-use crate::ledger::Ledger;
+use crate::ledger::{Counts, Ledger, Shed};
 use crate::pipeline::{OpenBuckets, Outlet, Pipeline, Tap};
 use crate::proxy::Proxy;
 use crate::relay::Relay;
-use crate::{intake, log, otlp, view};
+use crate::ring::Ring;
+use crate::{dogstatsd, intake, log, otlp, view};
+
+use super::metrics;
+use super::output::Logs;
+use super::platform::{self, Told};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -26,7 +34,12 @@ pub(super) struct Plan {
     pub(super) problems: Vec<Problem>,
     pub(super) listeners: Listeners,
     pub(super) otlp_listeners: otlp::Listeners,
+    pub(super) dogstatsd_listeners: dogstatsd::Listeners,
+    /// Where the platform's probes come in.
+    pub(super) probes: Option<TcpListener>,
     pub(super) complaints: Vec<String>,
+    /// Where the app's output comes from, where logs are shipped.
+    pub(super) ring: Option<Arc<Ring>>,
 }
 
 /// The process plane's end of the data plane.
@@ -34,12 +47,10 @@ pub(super) struct Plan {
 pub(super) struct Telemetry {
     ledger: Arc<Ledger>,
     hurry: Arc<Notify>,
+    ring: Option<Arc<Ring>>,
     stop: watch::Sender<Option<Instant>>,
     done: Receiver<()>,
 }
-
-/// How often the pipeline is asked whether something is due.
-const TICK: Duration = Duration::from_secs(1);
 
 /// What is kept back of the time to the deadline for leaving itself.
 const LEAVING: Duration = Duration::from_millis(20);
@@ -54,6 +65,7 @@ impl Telemetry {
         let hurry = Arc::new(Notify::new());
         let (stop, stopping) = watch::channel(None);
         let (report, done) = sync_channel(1);
+        let ring = plan.ring.clone();
         let inner = Inner { ledger: Arc::clone(&ledger), hurry: Arc::clone(&hurry), stopping };
         let body = move || run(plan, inner, &report);
         if let Err(error) =
@@ -61,12 +73,15 @@ impl Telemetry {
         {
             log::line(&format!("no thread for telemetry ({error}): the app runs without it"));
         }
-        Self { ledger, hurry, stop, done }
+        Self { ledger, hurry, ring, stop, done }
     }
 
     /// Has what is held sent now. Only sets a flag.
     pub(super) fn hurry(&self) {
         self.hurry.notify_one();
+        if let Some(ring) = &self.ring {
+            ring.hurry();
+        }
     }
 
     /// Gives the data plane until `until` to deliver what it has, and says in one line what became of everything if anything was lost.
@@ -74,6 +89,11 @@ impl Telemetry {
         self.stop.send_replace(Some(until.checked_sub(LEAVING).unwrap_or(until)));
         // The thread is gone, or done, or the time is up: all the same from here on.
         self.done.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+        if let Some(ring) = &self.ring {
+            let lines = Counts { log_lines: ring.close().lines, ..Counts::default() };
+            self.ledger.received(lines);
+            self.ledger.shed(Shed::Deadline, lines);
+        }
         match (self.ledger.losses(), self.ledger.summary()) {
             (Some(losses), _) => tracing::warn!("{losses}"),
             (None, Some(summary)) => tracing::info!("{summary}"),
@@ -106,39 +126,28 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 }
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
-    let Plan { mut settings, problems, listeners, otlp_listeners, complaints } = plan;
-    for problem in &problems {
-        tracing::warn!("{problem}");
-    }
-    for complaint in &complaints {
-        tracing::warn!("{complaint}");
-    }
-    if let Some(file) = &settings.hostname_file {
-        match file.read() {
-            Ok(hostname) => {
-                settings.proxy.hostname.clone_from(&hostname);
-                settings.pipeline.hostname = hostname;
-            }
-            Err(problem) => tracing::warn!("{problem}"),
-        }
-    }
+    let Plan {
+        mut settings,
+        problems,
+        listeners,
+        otlp_listeners,
+        dogstatsd_listeners,
+        probes,
+        complaints,
+        ring,
+    } = plan;
+    say(&problems, &complaints);
+    read_hostname(&mut settings);
     let ledger = &inner.ledger;
     let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
         Some((tap, viewer)) => (Some(Box::new(move |spans| tap.chunk(spans))), Some(viewer)),
         None => (None, None),
     };
     let relay = Relay::start(settings.relay.clone(), Arc::clone(ledger))?;
-    let way_out = relay.clone();
-    let outlet: Outlet = Box::new(move |payload| {
-        way_out.push(payload);
-        way_out.buffer()
-    });
-    let pipeline =
-        Pipeline::new(settings.pipeline.clone(), Arc::clone(ledger), outlet, tap, now_ns());
-    let pipeline = Rc::new(RefCell::new(pipeline));
+    let pipeline = pipeline(&settings, &relay, ledger, tap);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let local = tokio::task::LocalSet::new();
+    let local = LocalSet::new();
     let proxy = Proxy::new(&settings.proxy, settings.relay.clone(), Arc::clone(ledger));
     let served = intake::serve(
         listeners,
@@ -148,7 +157,14 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
-    local.spawn_local(tick(Rc::clone(&pipeline), relay.clone(), Arc::clone(&inner.hurry)));
+    let beside = Beside::start(
+        &settings,
+        Sources { ring, dogstatsd_listeners, probes },
+        &pipeline,
+        &relay,
+        inner,
+        &local,
+    );
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
         settings.otlp,
@@ -165,6 +181,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
+    beside.finish(until);
     // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
     let flush = relay.begin_flush();
     if let Some(viewer) = viewer {
@@ -172,7 +189,105 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     }
     local.block_on(&runtime, rest.finish(until));
     flush.wait(until);
+    // A name that is still being looked up would hold up a plain drop.
+    drop(local);
+    runtime.shutdown_background();
     Ok(())
+}
+
+/// The trace path, whose payloads go to the relay.
+fn pipeline(
+    settings: &Settings,
+    relay: &Relay,
+    ledger: &Arc<Ledger>,
+    tap: Option<Tap>,
+) -> Rc<RefCell<Pipeline>> {
+    let way_out = relay.clone();
+    let outlet: Outlet = Box::new(move |payload| {
+        way_out.push(payload);
+        way_out.buffer()
+    });
+    let settings = settings.pipeline.clone();
+    let pipeline = Pipeline::new(settings, Arc::clone(ledger), outlet, tap, now_ns());
+    Rc::new(RefCell::new(pipeline))
+}
+
+/// Where things come from beside traces.
+struct Sources {
+    ring: Option<Arc<Ring>>,
+    dogstatsd_listeners: dogstatsd::Listeners,
+    probes: Option<TcpListener>,
+}
+
+/// What runs beside the traces.
+struct Beside {
+    logs: Option<Rc<Logs>>,
+    metrics: Option<dogstatsd::Metrics>,
+}
+
+impl Beside {
+    /// Starts logs, metrics, the pulse of all, and what has to do with the platform.
+    fn start(
+        settings: &Settings,
+        Sources { ring, dogstatsd_listeners, probes }: Sources,
+        pipeline: &Rc<RefCell<Pipeline>>,
+        relay: &Relay,
+        inner: &Inner,
+        local: &LocalSet,
+    ) -> Self {
+        let known = Arc::new(Notify::new());
+        let waits = settings.platform.source.is_some().then(|| Arc::clone(&known));
+        let way = (relay, &inner.ledger);
+        let logs = ring.map(|ring| Rc::new(Logs::start(&settings.logs, ring, waits, way, local)));
+        let metrics = metrics::start(settings, dogstatsd_listeners, relay, &inner.ledger);
+        let hurry = Arc::clone(&inner.hurry);
+        let pulse = Pulse::new(Rc::clone(pipeline), metrics.clone(), relay.clone(), hurry);
+        local.spawn_local(pulse.run());
+        local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
+        let told = Told {
+            pipeline: Rc::clone(pipeline),
+            logs: logs.clone(),
+            metrics: metrics.clone(),
+            metric_tags: settings.metrics.tags.clone(),
+            known,
+        };
+        platform::start(local, &settings.platform, probes, told);
+        Self { logs, metrics }
+    }
+
+    /// Has what they hold leave for the relay.
+    fn finish(self, until: Instant) {
+        if let Some(logs) = self.logs {
+            logs.finish();
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.begin_stop(until);
+            metrics.wait(until);
+        }
+    }
+}
+
+/// The host of the file that names it, where there is one.
+fn read_hostname(settings: &mut Settings) {
+    if let Some(file) = &settings.hostname_file {
+        match file.read() {
+            Ok(hostname) => {
+                settings.proxy.hostname.clone_from(&hostname);
+                settings.pipeline.hostname = hostname;
+            }
+            Err(problem) => tracing::warn!("{problem}"),
+        }
+    }
+}
+
+/// Says what is wrong in the settings, and what could not be bound.
+fn say(problems: &[Problem], complaints: &[String]) {
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
+    for complaint in complaints {
+        tracing::warn!("{complaint}");
+    }
 }
 
 async fn serve_otlp(
@@ -202,21 +317,4 @@ fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
         tracing::error!("No thread for the view ({error}): traces are not shown.");
     }
     started.ok()
-}
-
-/// Asks the pipeline for what is due, and for everything when there is a hurry.
-async fn tick(pipeline: Rc<RefCell<Pipeline>>, relay: Relay, hurry: Arc<Notify>) {
-    loop {
-        if tokio::time::timeout(TICK, hurry.notified()).await.is_ok() {
-            pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Keep);
-            relay.hurry();
-        } else {
-            pipeline.borrow_mut().tick(now_ns());
-        }
-    }
-}
-
-fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -11,6 +11,7 @@ use super::file::File;
 use super::keys::{self, Key};
 use super::parse;
 use super::problem::{Place, Problem};
+use crate::platform;
 
 /// Variables that are not ours by their prefix.
 const OTHERS: [&str; 9] = [
@@ -67,7 +68,8 @@ impl Env {
 
     pub(super) fn of_all(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let ours = |name: &OsString| {
-            name.as_encoded_bytes().starts_with(b"DD_") || OTHERS.iter().any(|other| name == other)
+            name.as_encoded_bytes().starts_with(b"DD_")
+                || OTHERS.iter().chain(platform::VARIABLES).any(|other| name == other)
         };
         let variables = all
             .filter(|(name, _)| ours(name))
@@ -89,6 +91,13 @@ impl Env {
     /// The value of `name`, where it is set; of a name that is there twice the first, as `getenv` has it.
     fn raw(&self, name: &str) -> Option<&OsStr> {
         self.variables.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// A variable that is no setting of ours but says something of the platform, without white space and quotes around it; nothing where that
+    /// leaves nothing.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let value = trim(self.raw(name)?.to_string_lossy());
+        (!value.is_empty()).then(|| value.into_owned())
     }
 
     /// The first of the key's variables that has a value, else what the file has under the first of its keys that is there, and where that

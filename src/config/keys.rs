@@ -1,7 +1,10 @@
 //! Every setting, with its variables, its keys in `datadog.yaml` and what it means: the settings table of the README is made of this file and of
 //! those that it names.
 
-use super::{connecting, filtering, identity, obfuscation, otlp, proxy_keys, sending, worker};
+use super::{
+    connecting, dogstatsd, filtering, identity, logs, multi_line, obfuscation, otlp, platform,
+    proxy_keys, sending, worker,
+};
 
 /// A setting.
 #[derive(Debug)]
@@ -106,10 +109,26 @@ pub const ALL: &[Group] = &[
     ),
     ("Where metrics go", sending::METRICS),
     ("Where logs go", sending::LOGS),
+    ("Logs", logs::ALL),
+    ("Which lines are one message", multi_line::ALL),
     ("What is dropped and replaced", filtering::KEYS),
     ("What is hidden", obfuscation::KEYS),
     proxy_keys::GROUP,
-    ("The wrapper itself", &[&CONF_PATH, &VIEW, &STOP_TIMEOUT, &LOG_LEVEL, &NO_COLOUR, &TERMINAL]),
+    dogstatsd::GROUP,
+    (
+        "The wrapper itself",
+        &[
+            &CONF_PATH,
+            &VIEW,
+            &STOP_TIMEOUT,
+            &platform::HEALTH_PORT,
+            &platform::AZURE_SUBSCRIPTION,
+            &platform::AZURE_RESOURCE_GROUP,
+            &LOG_LEVEL,
+            &NO_COLOUR,
+            &TERMINAL,
+        ],
+    ),
 ];
 
 /// The API key.
@@ -469,9 +488,10 @@ pub const VIEW: Key = Key {
 pub const STOP_TIMEOUT: Key = Key {
     names: &["DD_PILLION_STOP_TIMEOUT"],
     yaml: &["pillion.stop_timeout"],
-    default: "9.5s",
-    meaning: "The time from the first TERM to our exit at the latest, up to an hour. The default fits the 10 seconds of Cloud Run and \
-              `docker stop`; set it just below your platform's. 0: leave with the app.",
+    default: "the platform's, less 0.5s",
+    meaning: "The time from the first TERM to our exit at the latest, up to an hour. Platforms grant 10 seconds (Cloud Run, `docker stop`), 30 \
+              (Container Apps, ECS, Kubernetes) or 5 (App Service, or its `WEBSITES_CONTAINER_STOP_TIME_LIMIT`); where you have changed \
+              that, set this just below. 0: leave with the app.",
 };
 /// The log level.
 pub const LOG_LEVEL: Key = Key {

@@ -5,16 +5,22 @@
 //! The file is read by `small`, found by `file`, and turned by `yaml` into the JSON values that variables hold as text.
 
 pub mod connecting;
+pub mod dogstatsd;
 mod env;
 mod file;
 #[cfg(test)]
 mod file_tests;
+#[cfg(test)]
+mod file_values;
 pub mod filtering;
 pub mod identity;
 pub mod keys;
+pub mod logs;
+pub mod multi_line;
 pub mod obfuscation;
 mod otlp;
 mod parse;
+pub mod platform;
 mod problem;
 pub mod proxy_keys;
 mod read;
@@ -34,6 +40,7 @@ use std::time::Duration;
 use crate::intake;
 use crate::log;
 use crate::pipeline;
+use crate::platform::Platform;
 use crate::proxy;
 use crate::relay;
 
@@ -58,18 +65,28 @@ pub struct Settings {
     pub intake: intake::Settings,
     /// Where and how OTLP comes in.
     pub otlp: crate::otlp::Settings,
+    /// Where and how metrics come in.
+    pub dogstatsd: crate::dogstatsd::Settings,
+    /// What is made of them.
+    pub metrics: crate::metrics::Settings,
     /// What is done to traces.
     pub pipeline: pipeline::Settings,
     /// Where they go.
     pub relay: relay::Settings,
     /// Where that goes which is passed on as it is.
     pub proxy: proxy::Settings,
+    /// What becomes of the app's output.
+    pub logs: crate::logs::Settings,
     /// The file with the host, where no host is named.
     pub hostname_file: Option<HostnameFile>,
     /// What we say.
     pub log: log::Settings,
     /// The time from the first TERM to our exit at the latest.
     pub stop_timeout: Duration,
+    /// Where we run.
+    pub platform: Platform,
+    /// The port of the platform's probe; 0 is none.
+    pub health_port: u16,
     /// The viewer is asked for, as `--view` does.
     pub view: bool,
 }

@@ -249,12 +249,12 @@ pub const STATSD_ENABLED: Key = Key {
     names: &["DD_USE_DOGSTATSD"],
     yaml: &["use_dogstatsd"],
     default: "true",
-    meaning: "Pass metrics that a tracer sends by HTTP to the DogStatsD port. `false`: such requests are refused.",
+    meaning: "Take metrics (DogStatsD). `false`: nothing listens for them, and those that a tracer sends by HTTP are refused.",
 };
 /// The DogStatsD port.
 pub const STATSD_PORT: Key = Key {
     names: &["DD_DOGSTATSD_PORT"],
     yaml: &["dogstatsd_port"],
     default: "8125",
-    meaning: "The UDP port for DogStatsD metrics; 0 switches it off.",
+    meaning: "The UDP port for them; 0 switches DogStatsD off. Point the client there, too.",
 };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::env::{Env, Given};
 use super::keys::{self, Key};
 use super::parse::{self, Wrong};
+use super::platform as of_platform;
 use super::problem::Place;
 use super::unsupported::{self, Idle};
 use super::{Mode, Problem, Settings};
@@ -19,9 +20,6 @@ use crate::relay::{Compression, Destination, Intake};
 use crate::secret::{ApiKey, Url};
 use crate::trace::normalise;
 use crate::trace::sample::{self, ProbabilisticSettings, RareSettings};
-
-/// How long a platform waits between TERM and KILL by default (Cloud Run, `docker stop`: 10 s), less half a second for the exit itself.
-const STOP_TIMEOUT: Duration = Duration::from_millis(9500);
 
 pub(super) const STOP_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
@@ -55,23 +53,34 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let relay = reader.relay(&site, worker);
     let features = reader.take(&keys::FEATURES, Vec::new(), parse::list);
     let install = reader.install();
-    let pipeline =
-        reader.pipeline(relay.traces.api_key.is_some(), &features, is_to_worker, install.as_ref());
+    let sending = relay.traces.api_key.is_some();
+    let mut pipeline = reader.pipeline(sending, &features, is_to_worker, install.as_ref());
+    let platform = reader.platform();
+    of_platform::apply(&platform, &mut pipeline);
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
-    let settings = Settings {
-        proxy: reader.proxy(&site, &relay, &pipeline, &intake, install),
+    let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
+    let mut settings = Settings {
+        dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
+        metrics: reader.metrics(&pipeline, &platform, &relay),
+        proxy,
         otlp: reader.otlp(enabled, &intake, &features, &pipeline),
+        logs: reader.logs(mode, &pipeline, &platform),
         intake,
         pipeline,
         relay,
         hostname_file: reader.hostname_file(),
         log: reader.log(),
-        stop_timeout: reader.take(&keys::STOP_TIMEOUT, STOP_TIMEOUT, |text| {
-            parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX)
-        }),
+        stop_timeout: reader.take(
+            &keys::STOP_TIMEOUT,
+            of_platform::stop_timeout(&platform),
+            |text| parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX),
+        ),
+        health_port: reader.health_port(),
+        platform,
         view: reader.take(&keys::VIEW, false, parse::boolean),
     };
+    of_platform::apply_to_profiles(&settings.platform, &mut settings.proxy);
     reader.unsupported();
     (settings, reader.problems)
 }
@@ -139,7 +148,7 @@ impl Reader<'_> {
         self.env.text(key).map(|(_, text)| text.into_owned())
     }
 
-    fn path(&self, key: &Key) -> Option<PathBuf> {
+    pub(super) fn path(&self, key: &Key) -> Option<PathBuf> {
         self.env.path(key)
     }
 
@@ -288,6 +297,10 @@ impl Reader<'_> {
             }),
             sending,
             span_tags,
+            origin: String::new(),
+            container_tags: String::new(),
+            function_tags: String::new(),
+            discards_own_calls: false,
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
             obfuscation: self.obfuscation(features),
             older: is_to_worker || has("disable-convert-traces"),

@@ -58,7 +58,6 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("DD_HOSTNAME_FORCE_CONFIG_AS_CANONICAL", "`DD_HOSTNAME` is always used as it is"),
     ("DD_HOSTNAME_FQDN", HOST),
     ("DD_HOSTNAME_TRUST_UTS_NAMESPACE", HOST),
-    ("DD_LOGS_ENABLED", LOGS),
     ("DD_OTLP_CONFIG_GRPC_PORT", OTLP_PORTS),
     ("DD_OTLP_CONFIG_HTTP_PORT", OTLP_PORTS),
     ("DD_OTLP_CONFIG_LOGS_ENABLED", OTLP),
@@ -82,7 +81,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
 const AT_ONCE: &str = "a request is worked on when it has arrived: none waits for its turn, and none is dropped for having waited";
 const HOST: &str = "the system is not asked for a host name, see `DD_HOSTNAME`";
 const INJECTION: &str = "for what puts tracers into other processes";
-const LOGS: &str = "logs are not collected yet";
+const LOGS: &str = "logs in files are not collected yet";
 const OTLP: &str = "OTLP metrics and logs are not received yet";
 const OTLP_PORTS: &str = "older names: `DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT` and `…_HTTP_ENDPOINT` say where";
 const OWN_METRICS: &str = "there are no metrics and profiles of the agent itself";

@@ -12,6 +12,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::lookup;
+use super::output::Output;
 use super::signals::Set;
 use super::supervise::Child;
 use super::terminal::Terminal;
@@ -73,10 +74,11 @@ pub struct SpawnError {
 }
 
 /// Starts `command` in a process group of its own. Where standard input is a terminal and we are in its foreground, the child takes that place.
+/// With `output` it writes into that instead of our own standard output and standard error.
 ///
 /// # Errors
 /// What execve(2) says of the last place where the command was looked for, or of the first where it was found.
-pub fn spawn(command: &Command) -> Result<Child, SpawnError> {
+pub fn spawn(command: &Command, output: Option<&mut Output>) -> Result<Child, SpawnError> {
     let start = super::start_state();
     // A C library that has started a thread (for the settings file) has unblocked the signals that it keeps for itself.
     Set::ALL.block();
@@ -94,12 +96,16 @@ pub fn spawn(command: &Command) -> Result<Child, SpawnError> {
         takes_terminal: terminal.as_ref().is_some_and(Terminal::is_ours),
         ignores_chld: start.ignores_chld,
         is_listener: is_listener(&entries),
+        outputs: output.as_ref().map_or([None; 2], |output| output.for_child()),
     };
     let pid = vfork::spawn(&job).map_err(|errno| SpawnError {
         program: command.program.clone(),
         path: path.map(<[u8]>::to_vec),
         errno,
     })?;
+    if let Some(output) = output {
+        output.spawned();
+    }
     Ok(Child::new(pid, terminal))
 }
 

@@ -3,12 +3,13 @@
 //! [`start`] comes first, [`spawn`] starts the app in the state in which it would be without us, [`Child::supervise`] passes signals on and reaps
 //! until the app has ended. A wedged, panicked or absent data plane delays none of it. The rules, each with its reason, stand where they are
 //! kept: blocked signals in `entry`, sets and forwarding in `signals`, the child's state in `child` and `vfork`, statuses in `reaper`, job
-//! control in `terminal` and `supervise`.
+//! control in `terminal` and `supervise`. Where logs are shipped, [`Output`] copies what the app writes; else its files are its own.
 
 mod child;
 mod entry;
 mod files;
 mod lookup;
+mod output;
 mod reaper;
 mod signals;
 mod supervise;
@@ -19,6 +20,7 @@ use std::sync::OnceLock;
 
 pub use child::{Command, Envp, SpawnError, environment, spawn};
 pub use lookup::is_executable;
+pub use output::{Output, Unwritten};
 pub use supervise::{Child, Exit, wait_for_stop};
 
 use signals::Set;

@@ -7,6 +7,7 @@
 //! ignore SIGCHLD while we do not, or name the child's pid in `LISTEN_PID`.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 
@@ -26,6 +27,8 @@ pub(super) struct Job<'a> {
     pub(super) ignores_chld: bool,
     /// Whether `LISTEN_PID` is to name the child.
     pub(super) is_listener: bool,
+    /// What the child gets as its standard output and standard error; nothing where that is ours.
+    pub(super) outputs: [Option<RawFd>; 2],
 }
 
 impl Job<'_> {
@@ -129,6 +132,12 @@ extern "C" fn run(start: *mut c_void) -> c_int {
             // SIGTTOU is blocked here, so that this is allowed from a group that is not in the foreground yet (tcsetpgrp(3)).
             libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpid());
         }
+        for (number, output) in (libc::STDOUT_FILENO..).zip(start.job.outputs) {
+            if let Some(output) = output {
+                // Ours are closed by exec, and these are not.
+                libc::dup2(output, number);
+            }
+        }
     }
     if start.job.ignores_chld {
         signals::set_ignored(libc::SIGCHLD, true);
@@ -196,6 +205,7 @@ mod tests {
             takes_terminal: false,
             ignores_chld: false,
             is_listener: false,
+            outputs: [None; 2],
         };
         let outcome = job.try_paths(|path| {
             let number: usize = path.to_str().unwrap().parse().unwrap();

@@ -66,6 +66,8 @@ struct Config<'a> {
     connection_limit: usize,
     receiver_timeout: u64,
     max_request_bytes: usize,
+    /// Where a tracer's metrics go; 0 where nobody takes them.
+    statsd_port: u16,
     obfuscation: Obfuscation<'a>,
     analyzed_spans_by_service: BTreeMap<&'a str, BTreeMap<&'a str, Rate>>,
 }
@@ -130,6 +132,7 @@ impl Info {
                 connection_limit: intake.connections_max,
                 receiver_timeout: intake.receive_timeout.as_secs(),
                 max_request_bytes: intake.body_bytes_max,
+                statsd_port: proxy.statsd_port(),
                 obfuscation: Obfuscation::new(&pipeline.obfuscation, pipeline.replace_rules()),
                 analyzed_spans_by_service: analyzed_spans(&pipeline.sampling.analyzed_spans),
             },
@@ -209,6 +212,10 @@ mod tests {
             apm_mode: String::new(),
             install: None,
             span_tags: Vec::new(),
+            origin: String::new(),
+            container_tags: String::new(),
+            function_tags: String::new(),
+            discards_own_calls: false,
             sampling: Default::default(),
             stats_by_span_kind: true,
             peer_tags_aggregation: true,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::trace::decode::otlp::Encoding;
-use crate::trace::wire;
+use crate::wire;
 
 /// Codes of gRPC that are answered with, also within answers over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod install;
 mod look;
 mod otlp;
 mod place;
+mod platform;
 mod sampled;
 mod stats;
 mod traces;
@@ -46,8 +47,17 @@ pub struct Settings {
     pub apm_mode: String,
     /// How tracing was installed, where an installer has said so.
     pub install: Option<Install>,
-    /// `DD_TAGS` and `DD_EXTRA_TAGS`: attributes of every span that lacks them.
+    /// Attributes of every span that lacks them: what the platform says, `DD_EXTRA_TAGS`, `DD_TAGS`. The first
+    /// [`crate::trace::keys::SPAN_TAGS_MAX`] count.
     pub span_tags: Vec<(String, String)>,
+    /// The origin of chunks whose tracer names none: the platform's. Empty for none.
+    pub origin: String,
+    /// `_dd.tags.container` of payloads whose tracer names none; empty for none.
+    pub container_tags: String,
+    /// `_dd.tags.function` of all payloads; empty for none.
+    pub function_tags: String,
+    /// Spans of the app's calls to us are left out, as `datadog-init` does and the agent does not (spec: serverless-init 4).
+    pub discards_own_calls: bool,
     /// Which traces are sent.
     pub sampling: sample::Settings,
     /// `DD_APM_COMPUTE_STATS_BY_SPAN_KIND`.
@@ -176,6 +186,8 @@ pub struct Pipeline {
     older: older::Batch,
     /// When the oldest chunk of the batch came, in nanoseconds since 1970; nothing while it is empty.
     batch_since_ns: Option<u64>,
+    /// Tags are still to come: see [`Pipeline::hold`].
+    is_holding: bool,
     buffer: Vec<u8>,
     languages: BTreeSet<String>,
     samplers: Samplers,
@@ -208,18 +220,12 @@ impl Pipeline {
         tap: Option<Tap>,
         now_ns: u64,
     ) -> Self {
-        let peer_tags = stats::peer_tags(&settings);
-        let span_tags = settings.span_tags.iter().map(|(key, _)| key.as_str());
-        let keys = Keys::new(
-            peer_tags.iter().map(String::as_str),
-            settings.primary_tags.iter().map(String::as_str),
-            span_tags,
-        )
-        .keeping(settings.obfuscation.credit_cards.keep_values.iter().map(String::as_str));
+        let keys = platform::keys(&settings);
         let rules = chunk::Rules {
             component_to_name: settings.component_to_name,
             resource_bytes_max: settings.resource_bytes_max(),
             older: settings.older,
+            discards_own_calls: settings.discards_own_calls,
             field_tags: keys.field_tags(),
         };
         let mut problems = Vec::new();
@@ -240,6 +246,7 @@ impl Pipeline {
             batch: Batch::default(),
             older: older::Batch::default(),
             batch_since_ns: None,
+            is_holding: false,
             buffer: Vec::new(),
             languages: BTreeSet::new(),
             samplers: Samplers::new(&settings.sampling, &settings.env, !settings.sending, now_ns),
@@ -249,7 +256,7 @@ impl Pipeline {
             concentrator: stats::concentrator(&settings, now_ns),
             client_stats: stats::client_stats(&settings, now_ns),
             client_stats_due_ns: now_ns,
-            grouping: stats::Grouping::new(&settings, &peer_tags),
+            grouping: stats::Grouping::new(&settings),
             settings,
             ledger,
             outlet,
@@ -331,7 +338,8 @@ impl Pipeline {
     /// Hands over what is due. To be called about once a second.
     pub fn tick(&mut self, now_ns: u64) {
         let waited = self.batch_since_ns.map(|since| now_ns.saturating_sub(since));
-        if waited.is_some_and(|ns| u128::from(ns) >= self.settings.flush_interval.as_nanos()) {
+        let is_due = |ns: u64| u128::from(ns) >= self.settings.flush_interval.as_nanos();
+        if !self.is_holding && waited.is_some_and(is_due) {
             self.send_batch();
         }
         self.send_stats(now_ns, OpenBuckets::Keep);
@@ -432,6 +440,8 @@ fn agent(settings: &Settings) -> Agent<'_> {
         target_tps: settings.sampling.target_tps,
         errors_tps: settings.sampling.errors_tps,
         rare_sampler: settings.sampling.rare.is_some(),
+        container_tags: &settings.container_tags,
+        function_tags: &settings.function_tags,
         apm_mode: &settings.apm_mode,
     }
 }

@@ -52,8 +52,8 @@ pub(super) struct Grouping {
 
 impl Grouping {
     /// For these settings.
-    pub(super) fn new(settings: &Settings, peer_tags: &[String]) -> Self {
-        Self { user_tags: UserTags::of(settings, peer_tags), words: Vec::new() }
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { user_tags: UserTags::of(settings, &peer_tags(settings)), words: Vec::new() }
     }
 }
 

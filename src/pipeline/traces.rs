@@ -3,7 +3,6 @@
 use super::place::Place;
 use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
-use crate::limits::TRACES_PAYLOAD_BYTES_MAX;
 use crate::trace::Tracer;
 use crate::trace::chunk::{Context, ReadyValue};
 use crate::trace::decode::Form;
@@ -109,12 +108,14 @@ impl Pipeline {
             return false;
         }
         self.make_room(place, context.body);
-        let (mark, decision) = self.decide(chunk, place, context, dropped_p0_weight);
+        let Some((mark, decision)) = self.decide(chunk, place, context, dropped_p0_weight) else {
+            return false;
+        };
         if decision.share == Share::Nothing {
             let payload = place.payload(&mut self.batch, &mut self.older);
             payload.table.take_back(mark);
             payload.groups.take_back();
-            self.ledger.sampled_out(counts);
+            self.ledger.sampled_out(Counts { spans: self.work.spans.len() as u64, ..counts });
             return false;
         }
         self.send_chunk(chunk, place, mark, &decision, context);
@@ -126,14 +127,14 @@ impl Pipeline {
     fn make_room(&mut self, place: &mut Place<'_, '_>, body: &Body) {
         match place {
             Place::Indexed { head, open } => {
-                if self.batch.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
+                if self.batch.encoded_bytes() >= self.batch_bytes_max() {
                     self.send_batch();
                     *open = None;
                 }
                 open.get_or_insert_with(|| self.open_payload(head, body));
             }
             Place::Older(facts) => {
-                if self.older.encoded_bytes() >= TRACES_PAYLOAD_BYTES_MAX {
+                if self.older.encoded_bytes() >= self.batch_bytes_max() {
                     self.older.finish_body(&facts.payload());
                     self.send_batch();
                 }
@@ -152,17 +153,23 @@ impl Pipeline {
     }
 
     /// Normalises and redacts a chunk, counts it and asks the samplers; also, where the table stood before. What a later step needs of an
-    /// earlier one is in `work`.
+    /// earlier one is in `work`. Nothing where all its spans are calls to us.
     fn decide(
         &mut self,
         chunk: &Chunk,
         place: &mut Place<'_, '_>,
         context: &Context<'_>,
         dropped_p0_weight: f32,
-    ) -> (Mark, Decision) {
+    ) -> Option<(Mark, Decision)> {
         let payload = place.payload(&mut self.batch, &mut self.older);
         let mark = payload.table.strings.mark();
         self.work.take(chunk, &mut payload.table, context, &mut self.redactor);
+        let own_calls = counts(chunk).spans - self.work.spans.len() as u64;
+        if own_calls > 0 && self.is_own_calls_alone(chunk, own_calls) {
+            place.payload(&mut self.batch, &mut self.older).table.take_back(mark);
+            return None;
+        }
+        let payload = place.payload(&mut self.batch, &mut self.older);
         if let Some(tap) = &mut self.tap {
             tap(look::spans(&self.work, &payload.table.strings));
         }
@@ -193,11 +200,11 @@ impl Pipeline {
             );
         }
         if !self.settings.sending {
-            return (mark, Decision::KEEP);
+            return Some((mark, Decision::KEEP));
         }
         let strings = &payload.table.strings;
         let seen = Seen { strings, env: head.env, now_ns: context.now_ns, dropped_p0_weight };
-        (mark, self.samplers.decide(&mut self.work, &seen))
+        Some((mark, self.samplers.decide(&mut self.work, &seen)))
     }
 
     /// Encodes what of a chunk is sent.
@@ -212,6 +219,12 @@ impl Pipeline {
         let Context { body, source, .. } = *context;
         let payload = place.payload(&mut self.batch, &mut self.older);
         let work = &mut self.work;
+        // Those that are calls to us have been counted.
+        let all = work.spans.len() as u64;
+        if work.facts.origin == 0 && !self.settings.origin.is_empty() {
+            let origin = self.settings.origin.as_bytes();
+            work.facts.origin = payload.table.strings.intern(origin);
+        }
         self.sampled.apply(decision, &self.samplers, work, payload, mark);
         let table = &mut payload.table;
         if let Some(install) = &self.settings.install
@@ -251,9 +264,9 @@ impl Pipeline {
                 encode::older::chunk(out, work, &additions, strings, body, source, &self.redactor);
             }
         }
-        let (all, sent) = (counts(chunk), work.spans.len() as u64);
-        self.ledger.sampled_out(Counts { spans: all.spans - sent, ..Counts::default() });
-        payload.counts.add(Counts { spans: sent, ..all });
+        let sent = work.spans.len() as u64;
+        self.ledger.sampled_out(Counts { spans: all - sent, ..Counts::default() });
+        payload.counts.add(Counts { spans: sent, ..counts(chunk) });
     }
 }
 

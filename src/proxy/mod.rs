@@ -131,6 +131,11 @@ impl Proxy {
         self.inner.way(endpoint).is_on
     }
 
+    /// The port of DogStatsD; 0 where it is off.
+    pub fn statsd_port(&self) -> u16 {
+        self.inner.statsd.map_or(0, |address| address.port())
+    }
+
     /// What is answered where nothing of this kind is passed on; nothing where it is. It counts a request that is dropped.
     pub fn at_once(&self, endpoint: Endpoint) -> Option<AtOnce> {
         let way = self.inner.way(endpoint);

@@ -1,5 +1,7 @@
 //! Notices that the instance was frozen, or restored from a snapshot: its connections are dead then, and nobody has told us.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::relay::Clock;
@@ -11,21 +13,28 @@ const JUMP_MIN: Duration = Duration::from_secs(3);
 pub(crate) struct Jump {
     wall: Clock,
     last: Option<(Instant, SystemTime)>,
+    is_thawed: Arc<AtomicBool>,
 }
 
 impl Jump {
     /// One that has not looked yet.
     pub(crate) fn new(wall: Clock) -> Self {
-        Self { wall, last: None }
+        Self { wall, last: None, is_thawed: Arc::default() }
     }
 
-    /// Whether that has happened since the last call.
+    /// Where to say that the process was frozen while both clocks ran on, which somebody else has noticed.
+    pub(crate) fn thawed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_thawed)
+    }
+
+    /// Whether that has happened since the last call, or somebody has said so.
     pub(crate) fn has_happened(&mut self) -> bool {
+        let is_thawed = self.is_thawed.swap(false, Ordering::Relaxed);
         let now = (Instant::now(), (self.wall)());
-        let Some((last_instant, last_wall)) = self.last.replace(now) else { return false };
+        let Some((last_instant, last_wall)) = self.last.replace(now) else { return is_thawed };
         let expected = last_wall + now.0.duration_since(last_instant);
         let off = now.1.duration_since(expected).unwrap_or_else(|earlier| earlier.duration());
-        off >= JUMP_MIN
+        is_thawed || off >= JUMP_MIN
     }
 }
 

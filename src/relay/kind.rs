@@ -46,10 +46,11 @@ impl Family {
 
     /// What of `counts` is of this family.
     pub(super) fn of(self, counts: Counts) -> Counts {
-        let Counts { spans, chunks, stats_groups, log_lines, points, checks, events } = counts;
+        let Counts { spans, chunks, stats_groups, log_lines, samples, points, checks, events } =
+            counts;
         match self {
             Self::Traces => Counts { spans, chunks, stats_groups, ..Counts::default() },
-            Self::Metrics => Counts { points, checks, events, ..Counts::default() },
+            Self::Metrics => Counts { samples, points, checks, events, ..Counts::default() },
             Self::Logs => Counts { log_lines, ..Counts::default() },
         }
     }

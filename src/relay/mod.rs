@@ -37,6 +37,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
 use reqwest::header::HeaderValue;
@@ -95,6 +96,8 @@ pub struct Relay {
 /// What all clones of a [`Relay`] share.
 struct Handle {
     queues: Arc<Queues>,
+    /// Connections are to be made anew: see [`Relay::thaw`].
+    is_thawed: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -145,10 +148,12 @@ impl Relay {
         }
         let compression = Family::ALL.map(|family| settings.intake(family).compression);
         let queues = Arc::new(Queues { all, room, ledger, off: settings.off });
+        let jump = Jump::new(wall);
+        let is_thawed = jump.thawed();
         if !lanes.is_empty() {
-            run::spawn(lanes, changed, Arc::clone(&queues), compression, Jump::new(wall))?;
+            run::spawn(lanes, changed, Arc::clone(&queues), compression, jump)?;
         }
-        Ok(Self { handle: Arc::new(Handle { queues }) })
+        Ok(Self { handle: Arc::new(Handle { queues, is_thawed }) })
     }
 
     /// Hands over a payload, for every destination of its family. Never blocks and never waits: where there is no room, the oldest payloads of
@@ -165,6 +170,13 @@ impl Relay {
     /// An early flush: what waits for a retry goes at once.
     pub fn hurry(&self) {
         self.handle.each().for_each(|queue| queue.hurry());
+    }
+
+    /// The process was frozen: idle connections are taken for dead, so that what is sent from now on goes over fresh ones, and what waits for a
+    /// retry goes at once. What is on the wire has its answer or its time-out.
+    pub fn thaw(&self) {
+        self.handle.is_thawed.store(true, Ordering::Relaxed);
+        self.hurry();
     }
 
     /// Has all that was pushed before sent now, and retried soon where that fails, until [`Flush::wait`] has returned.

@@ -11,7 +11,7 @@ use crate::ledger::{Counts, Ledger, Shed};
 use crate::relay::answer::Outcome;
 use crate::relay::held::{Held, Item, Next, Number};
 use crate::relay::input::Input;
-use crate::relay::kind::{Family, Kind};
+use crate::relay::kind::Family;
 use crate::relay::room::{Room, Share, Taken};
 use crate::relay::say::{Condition, Said};
 
@@ -255,7 +255,11 @@ impl Queue {
     }
 
     /// What to send next, where `under_way` requests of each kind are on the wire. It is then marked as being there too.
-    pub(super) fn next(&self, now: Instant, under_way: [usize; Kind::ALL.len()]) -> Next {
+    pub(super) fn next(
+        &self,
+        now: Instant,
+        under_way: [usize; crate::relay::Kind::ALL.len()],
+    ) -> Next {
         self.lock().next(now, under_way)
     }
 

@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
+use crate::pattern::Pattern;
 use crate::trace::chunk::{self, SpanKind};
 use crate::trace::decode::Form;
 use crate::trace::keys::Meaning;
 use crate::trace::model::{Attribute, Body, Chunk, Span, Value};
 use crate::trace::normalise;
-use crate::trace::pattern::Pattern;
 use crate::trace::table::as_text;
 use crate::trace::value_text::value_text;
 

@@ -90,6 +90,14 @@ pub enum Meaning {
     SpanSampling,
     /// `_dd.span_events.has_exception`.
     HasException,
+    /// `http.url`.
+    HttpUrl,
+    /// `tcp.remote.host`.
+    TcpRemoteHost,
+    /// `tcp.remote.port`.
+    TcpRemotePort,
+    /// `dns.address`.
+    DnsAddress,
 }
 
 impl Meaning {
@@ -260,7 +268,7 @@ pub struct FieldTag {
 /// Span tags of the user that are looked for; further ones are left out.
 pub const SPAN_TAGS_MAX: usize = 64;
 
-const MEANINGS: [(&str, Meaning); 40] = [
+const MEANINGS: [(&str, Meaning); 44] = [
     ("env", Meaning::Env),
     ("version", Meaning::Version),
     ("component", Meaning::Component),
@@ -301,6 +309,10 @@ const MEANINGS: [(&str, Meaning); 40] = [
     ("_dd1.sr.eamax", Meaning::EventLimitRate),
     ("_dd.span_sampling.mechanism", Meaning::SpanSampling),
     ("_dd.span_events.has_exception", Meaning::HasException),
+    ("http.url", Meaning::HttpUrl),
+    ("tcp.remote.host", Meaning::TcpRemoteHost),
+    ("tcp.remote.port", Meaning::TcpRemotePort),
+    ("dns.address", Meaning::DnsAddress),
 ];
 
 impl Keys {

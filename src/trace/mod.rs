@@ -13,12 +13,12 @@ mod fnv;
 pub mod groups;
 pub mod head;
 pub mod keys;
+pub mod late;
 pub mod marks;
 pub mod model;
 pub mod normalise;
 pub mod obfuscate;
 pub mod older;
-pub mod pattern;
 pub mod payload;
 pub mod redact;
 mod same;
@@ -28,7 +28,6 @@ pub mod strings;
 pub mod table;
 pub mod trim;
 mod value_text;
-pub(crate) mod wire;
 
 /// What the request's headers say of the tracer that sent a body (spec: trace-agent 1.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

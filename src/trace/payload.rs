@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use crate::ledger::Counts;
+use crate::trace::encode;
 use crate::trace::groups::Groups;
 use crate::trace::head::OtherAttributes;
+use crate::trace::late;
 use crate::trace::stats::GroupId;
 use crate::trace::strings::Ref;
 use crate::trace::table::Table;
-use crate::trace::{encode, wire};
+use crate::wire;
 
 /// The values that a tracer payload has for all its chunks. Bodies whose values are equal share one payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -111,8 +113,14 @@ const ATTRIBUTE_KEYS: [&str; 5] = [
     "_dd.apm_mode",
     "_dd.tags.process",
     "_dd.sdk.otlp_export",
-    "_dd.tags.container",
+    CONTAINER_TAGS,
 ];
+
+/// The last of [`ATTRIBUTE_KEYS`].
+pub(super) const CONTAINER_TAGS: &str = "_dd.tags.container";
+
+/// What the user has set as tags, where the product is `datadog-init` (spec: serverless-init 3).
+pub(super) const FUNCTION_TAGS: &str = "_dd.tags.function";
 
 /// A tracer payload under construction.
 #[derive(Debug, Default)]
@@ -174,13 +182,35 @@ impl Payload {
         self.table.strings.encoded().len() + self.chunks.len()
     }
 
+    /// Puts tags on its spans that lack them.
+    fn add_span_tags(&mut self, tags: &[(String, String)]) {
+        // What spans are grouped by may be among them.
+        self.groups.clear();
+        if self.chunks.is_empty() {
+            return;
+        }
+        let mut intern = |text: &String| self.table.strings.intern(text.as_bytes());
+        let tags: Vec<_> = tags.iter().map(|(key, value)| (intern(key), intern(value))).collect();
+        if let Some(chunks) = late::add(&self.chunks, &tags) {
+            self.chunks = chunks;
+        }
+    }
+
     /// Appends it as a field of the agent payload.
-    fn encode(&mut self, out: &mut Vec<u8>) {
+    fn encode(&mut self, agent: &Agent<'_>, out: &mut Vec<u8>) {
         let mut rest = Vec::with_capacity(256);
         for (value, tag) in self.head.iter().zip(FIELD_TAGS) {
             wire::number(&mut rest, tag, u64::from(self.table.strings.intern(value.as_bytes())));
         }
-        for (key, value) in ATTRIBUTE_KEYS.iter().zip(self.head.iter().skip(FIELD_TAGS.len())) {
+        let own = self.head.iter().skip(FIELD_TAGS.len()).map(String::as_str);
+        let attributes = ATTRIBUTE_KEYS.into_iter().zip(own);
+        // What the tracer's container is says the tracer first.
+        let of_agent =
+            [(CONTAINER_TAGS, agent.container_tags), (FUNCTION_TAGS, agent.function_tags)];
+        let of_agent = of_agent.into_iter().filter(|(key, _)| {
+            *key != CONTAINER_TAGS || self.head.last().is_none_or(String::is_empty)
+        });
+        for (key, value) in attributes.chain(of_agent) {
             if !value.is_empty() {
                 let key = self.table.strings.intern(key.as_bytes());
                 let value = self.table.strings.intern(value.as_bytes());
@@ -216,6 +246,10 @@ pub struct Agent<'a> {
     pub errors_tps: f64,
     /// Whether the rare sampler is on.
     pub rare_sampler: bool,
+    /// Attribute `_dd.tags.container` of tracer payloads that have none.
+    pub container_tags: &'a str,
+    /// Attribute `_dd.tags.function` of tracer payloads.
+    pub function_tags: &'a str,
     /// The payload's tag `_dd.apm_mode`; empty for none.
     pub apm_mode: &'a str,
 }
@@ -288,6 +322,11 @@ impl Batch {
         self.open.iter().map(Payload::encoded_bytes).sum()
     }
 
+    /// Puts tags on all spans that lack them; see [`late`].
+    pub fn add_span_tags(&mut self, tags: &[(String, String)]) {
+        self.open.iter_mut().for_each(|payload| payload.add_span_tags(tags));
+    }
+
     /// Whether no payload has a chunk.
     pub fn is_empty(&self) -> bool {
         self.open.iter().all(|payload| payload.chunks.is_empty())
@@ -300,7 +339,7 @@ impl Batch {
         for mut payload in self.open.drain(..) {
             if !payload.chunks.is_empty() {
                 let from = out.len();
-                payload.encode(out);
+                payload.encode(agent, out);
                 encoded.push(Encoded { bytes: from..out.len(), counts: payload.counts });
             }
             // One spare is enough: an app has one tracer, and memory of rare ones is given back.

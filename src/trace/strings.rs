@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 
 use crate::trace::model::{Text, Window};
 use crate::trace::same::same;
-use crate::trace::wire;
+use crate::wire;
 
 /// The number of a string in its table; 0 is the empty one.
 pub type Ref = u32;

@@ -15,6 +15,9 @@
     reason = "its panic is how a test sees that it went wrong"
 )]
 
+#[path = "../shared/noise.rs"]
+mod noise;
+
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -45,14 +48,25 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         ["hold", wait_ms, code] => hold(wait_ms.parse().unwrap(), code.parse().unwrap()),
         ["burst", pid, count] => burst(pid.parse().unwrap(), count.parse().unwrap()),
         ["group-kill"] => group_kill(),
+        ["lines", count, code] => lines(count.parse().unwrap(), code.parse().unwrap()),
+        ["noise", bytes, code] => make_noise(bytes.parse().unwrap(), code.parse().unwrap()),
+        ["alternate", count] => alternate(count.parse().unwrap()),
+        ["heir", wait_ms, count, code] => {
+            heir(wait_ms.parse().unwrap(), count.parse().unwrap(), code.parse().unwrap())
+        }
+        ["last-words", signal] => last_words(signal.parse().unwrap()),
+        ["until-refused"] => until_refused(),
         _ => panic!("no such task: {words:?}"),
     }
 }
 
 fn say(text: &str) {
-    let mut rest = text.as_bytes();
+    write_to(1, text.as_bytes());
+}
+
+fn write_to(fd: c_int, mut rest: &[u8]) {
     while !rest.is_empty() {
-        let written = unsafe { libc::write(1, rest.as_ptr().cast(), rest.len()) };
+        let written = unsafe { libc::write(fd, rest.as_ptr().cast(), rest.len()) };
         let Ok(written) = usize::try_from(written) else { return };
         rest = &rest[written..];
     }
@@ -346,4 +360,61 @@ fn group_kill() -> c_int {
     unsafe { libc::kill(0, libc::SIGKILL) };
     sleep_ms(2000);
     255
+}
+
+/// Writes numbered lines, each at once.
+fn lines(count: u64, code: c_int) -> c_int {
+    (0..count).for_each(|number| say(&format!("line {number}\n")));
+    code
+}
+
+/// Writes so many bytes of noise to each output, in pieces of all sizes in turn.
+fn make_noise(bytes: usize, code: c_int) -> c_int {
+    let (out, err) = (noise::noise(1, bytes), noise::noise(2, bytes));
+    let (mut at, mut size) = (0, 1);
+    while at < bytes {
+        let end = bytes.min(at + size);
+        write_to(1, &out[at..end]);
+        write_to(2, &err[at..end]);
+        (at, size) = (end, size * 7 % 100_003);
+    }
+    code
+}
+
+/// Writes numbered lines to both outputs in turn.
+fn alternate(count: u64) -> c_int {
+    for number in 0..count {
+        write_to(1, format!("out {number}\n").as_bytes());
+        write_to(2, format!("err {number}\n").as_bytes());
+    }
+    0
+}
+
+/// Ends while a child of its own goes on writing to standard output.
+fn heir(wait_ms: u64, count: u64, code: c_int) -> c_int {
+    if unsafe { libc::fork() } == 0 {
+        for number in 0..count {
+            say(&format!("heir {number}\n"));
+            sleep_ms(wait_ms);
+        }
+        return 0;
+    }
+    say("parent\n");
+    code
+}
+
+/// Is killed right after it has written.
+fn last_words(signal: c_int) -> c_int {
+    say("whole line\nunfinished");
+    die(signal)
+}
+
+/// Ignores SIGPIPE and writes until that fails. Ends with the number of the error.
+fn until_refused() -> c_int {
+    set_action(libc::SIGPIPE, libc::SIG_IGN);
+    loop {
+        if unsafe { libc::write(1, b"again\n".as_ptr().cast(), 6) } < 0 {
+            return unsafe { *libc::__errno_location() };
+        }
+    }
 }

@@ -180,7 +180,7 @@ fn a_file_that_cannot_be_used_is_one_line_and_the_app_runs() {
 #[test]
 fn bad_values_and_idle_settings_of_a_file_are_said_once() {
     let folder = folder(&format!(
-        "api_key: ENC[{SECRET}]\nlogs_enabled: true\napm_config:\n  receiver_port: 0\n  target_traces_per_second: lots\n  max_tps: 3\n"
+        "api_key: ENC[{SECRET}]\nhostname_fqdn: true\napm_config:\n  receiver_port: 0\n  target_traces_per_second: lots\n  max_tps: 3\n"
     ));
     let file = folder.path().join("datadog.yaml").display().to_string();
     let conf = [("DD_CONF_PATH", folder.path().to_str().unwrap())];
@@ -195,7 +195,7 @@ fn bad_values_and_idle_settings_of_a_file_are_said_once() {
             "invalid apm_config.target_traces_per_second in {file}: \"lots\" is not a number of 0 or more, using 10\n"
         ),
         format!(
-            "not supported in {file}, ignored: logs_enabled; the table of such settings in the README says why\n"
+            "not supported in {file}, ignored: hostname_fqdn; the table of such settings in the README says why\n"
         ),
         format!("unknown in {file}, ignored: apm_config.max_tps; check the spelling\n"),
         "No DD_API_KEY: nothing is sent. --view shows traces here.\n".to_owned(),

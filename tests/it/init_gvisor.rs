@@ -9,13 +9,19 @@
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use crate::support::noise::noise;
 use crate::support::place::{pillion, scripted_child};
 
 /// Runs these words in a sandbox. The first is PID 1 there.
 fn run(words: &[&str]) -> Output {
     let mut command = Command::new("runsc");
     command.args(["--network=none", "--platform=ptrace", "do"]).args(words).stdin(Stdio::null());
-    command.env("DD_APM_RECEIVER_PORT", "0").env("DD_LOG_LEVEL", "off").output().unwrap()
+    command
+        .env("DD_APM_RECEIVER_PORT", "0")
+        .env("DD_DOGSTATSD_PORT", "0")
+        .env("DD_LOG_LEVEL", "off")
+        .output()
+        .unwrap()
 }
 
 /// Whether a sandbox can be made here; says so where none can.
@@ -91,5 +97,23 @@ fn orphans_are_reaped_and_not_waited_for() {
             (output.status.code(), String::from_utf8_lossy(&output.stdout).trim()),
             (Some(4), "0")
         );
+    }
+}
+
+#[test]
+fn an_output_that_is_shipped_as_logs_comes_through_unchanged() {
+    if is_there() {
+        let (program, child) =
+            (pillion().display().to_string(), scripted_child().display().to_string());
+        // No network, so that no line leaves.
+        let settings = [
+            "DD_LOGS_ENABLED=true",
+            "DD_API_KEY=0123456789abcdef0123456789abcdef",
+            "DD_PILLION_STOP_TIMEOUT=1s",
+        ];
+        let words = [&["/usr/bin/env"], &settings[..], &[&program, &child, "noise", "300000", "7"]];
+        let output = run(&words.concat());
+        assert_eq!(output.status.code(), Some(7));
+        assert!(output.stdout == noise(1, 300_000) && output.stderr == noise(2, 300_000));
     }
 }

@@ -13,7 +13,11 @@ fn command(place: Place, words: &[&str]) -> std::process::Command {
     all.extend([pillion().into(), OsString::from(scripted_child())]);
     all.extend(words.iter().map(OsString::from));
     let mut command = std::process::Command::new(&all[0]);
-    command.args(&all[1..]).env("DD_APM_RECEIVER_PORT", "0").env("DD_LOG_LEVEL", "off");
+    command
+        .args(&all[1..])
+        .env("DD_APM_RECEIVER_PORT", "0")
+        .env("DD_DOGSTATSD_PORT", "0")
+        .env("DD_LOG_LEVEL", "off");
     command
 }
 
@@ -57,6 +61,7 @@ fn standard_input_is_the_apps() {
         let mut top = command
             .args(&all[1..])
             .env("DD_APM_RECEIVER_PORT", "0")
+            .env("DD_DOGSTATSD_PORT", "0")
             .env("DD_LOG_LEVEL", "off")
             .stdin(Stdio::piped())
             .spawn()

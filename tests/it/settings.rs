@@ -26,7 +26,7 @@ fn bad_settings_are_said_once_each_and_the_app_runs() {
         ("DD_APM_TARGET_TPS", "lots"),
         ("DD_SITE", "mars"),
         ("DD_APM_MAX_MEMORY", "1000"),
-        ("DD_LOGS_ENABLED", "true"),
+        ("DD_HOSTNAME_FQDN", "true"),
         ("DD_PILLION_STOP_TIMEOUT", "1 s"),
     ];
     let (mut wrapped, _) = start("echo ran; exit 3", &env);
@@ -36,7 +36,7 @@ fn bad_settings_are_said_once_each_and_the_app_runs() {
     for line in [
         "pillion: warning: invalid DD_APM_TARGET_TPS: \"lots\" is not a number of 0 or more, using 10\n",
         "pillion: warning: invalid DD_SITE: \"mars\" is not a host name such as datadoghq.eu, using datadoghq.com\n",
-        "pillion: warning: not supported, ignored: DD_APM_MAX_MEMORY, DD_LOGS_ENABLED; the table of such settings in the README says why\n",
+        "pillion: warning: not supported, ignored: DD_APM_MAX_MEMORY, DD_HOSTNAME_FQDN; the table of such settings in the README says why\n",
         "pillion: warning: No DD_API_KEY: nothing is sent. --view shows traces here.\n",
     ] {
         assert_eq!(stderr.matches(line).count(), 1, "{line}{stderr}");

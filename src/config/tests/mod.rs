@@ -1,6 +1,7 @@
 //! Tables of environments and what becomes of them.
 
 mod passed_on;
+mod platform;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -58,7 +59,13 @@ fn without_variables_there_are_the_defaults() {
         stop_timeout,
         view,
         otlp: _,
+        logs: _,
+        platform,
+        health_port,
+        dogstatsd: _,
+        metrics: _,
     } = settings;
+    assert_eq!((platform.kind, health_port), (crate::platform::Kind::Local, 0));
     assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
     assert_eq!(
         (intake.hosts, intake.port, intake.socket, intake.enabled),
@@ -429,7 +436,7 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
         (
             "DD_PILLION_STOP_TIMEOUT",
             "2h",
-            "invalid DD_PILLION_STOP_TIMEOUT: \"2h\" is not between 0s and 3600s, using 9.5s",
+            "invalid DD_PILLION_STOP_TIMEOUT: \"2h\" is not between 0s and 3600s, using the platform's, less 0.5s",
         ),
         (
             "DD_PILLION_QUEUE_BYTES",
@@ -470,13 +477,13 @@ fn settings_that_have_no_effect_are_said_in_one_line() {
         ("DD_APM_MAX_MEMORY", ""),
         ("DD_APM_ENABLE_RARE_SAMPLER", "false"),
         ("DD_TRACE_SAMPLE_RATE", "1"),
-        ("DD_LOGS_ENABLED", "true"),
+        ("DD_HOSTNAME_FQDN", "true"),
         ("DD_AAS_INSTANCE_LOGGING_ENABLED", "1"),
     ]);
     assert_eq!(
         problems,
         [
-            "not supported, ignored: DD_APM_LOG_FILE, DD_LOGS_ENABLED, DD_AAS_INSTANCE_LOGGING_ENABLED; the table of such settings in the README says why"
+            "not supported, ignored: DD_APM_LOG_FILE, DD_HOSTNAME_FQDN, DD_AAS_INSTANCE_LOGGING_ENABLED; the table of such settings in the README says why"
         ]
     );
 }

@@ -1,7 +1,9 @@
 //! A chunk between decoding and encoding: its spans normalised, their strings turned into numbers, and what the rules found on the way.
 
 mod kind;
+mod notes;
 pub mod older;
+mod own_call;
 mod ready_value;
 mod redacted;
 mod tree;
@@ -12,6 +14,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 pub use kind::SpanKind;
+pub use notes::Notes;
 pub use ready_value::ReadyValue;
 use ready_value::{is_http_status, status_code};
 
@@ -29,45 +32,6 @@ use crate::trace::value_text::value_text;
 
 /// A span whose start lies before the year 2000 has none.
 const START_MIN: u64 = 946_684_800_000_000_000;
-
-/// What rules found among a span's attributes. Numbers of strings are 0 where there is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Notes {
-    /// `http.status_code`, else `http.response.status_code`; 0 where there is none or it is no number.
-    pub status_code: u32,
-    /// The first of the gRPC status keys that is there, as a string or the text of a number.
-    pub grpc_status: Ref,
-    /// How far before the end of the gRPC keys' order that key stands.
-    grpc_weight: u8,
-    /// `_dd.svc_src`.
-    pub service_source: Ref,
-    /// `error.type`.
-    pub error_type: Ref,
-    /// `error.message`.
-    pub error_message: Ref,
-    /// `_sample_rate`.
-    pub sample_rate: Option<f64>,
-    /// `_dd1.sr.rapre`.
-    pub pre_sample_rate: Option<f64>,
-    /// `_dd.measured` is 1.
-    pub is_measured: bool,
-    /// `_top_level` is 1.
-    pub is_top_level: bool,
-    /// `_dd.top_level` is 1.
-    pub is_client_top_level: bool,
-    /// `_dd.partial_version` is 0 or more: a snapshot of a span that is still open.
-    pub is_partial: bool,
-    /// The tracer has written a rate itself: `_dd.agent_psr`, `_dd.rule_psr` or `_sampling_priority_rate_v1` is there.
-    pub has_rate: bool,
-    /// Key and value of `_dd.base_service`.
-    pub base_service: (Ref, Ref),
-    /// The text of `span.kind`, and of `http.status_code`. Only the older form looks at them.
-    pub span_kind: Ref,
-    /// See [`Notes::span_kind`].
-    pub http_status: Ref,
-    /// Attributes that samplers look at once in a while.
-    pub marks: Marks,
-}
 
 /// A span that is ready to be encoded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,6 +122,9 @@ pub struct Rules {
     pub resource_bytes_max: usize,
     /// Chunks go into payloads of the older form, but for those of v1.0.
     pub older: bool,
+    /// Spans of calls from the app to the agent in its container are left out, and those of look-ups that end there (spec:
+    /// serverless-init 4).
+    pub discards_own_calls: bool,
     /// The keys of spans' own fields (`env` and the like) that stats are grouped by.
     pub field_tags: Vec<FieldTag>,
 }
@@ -291,6 +258,12 @@ impl Work {
             } else {
                 self.take_attribute(position, attribute, &mut ready, table, context);
             }
+        }
+        if context.rules.discards_own_calls && ready.notes.is_call_to_us() {
+            self.attributes.truncate(attributes);
+            self.peers.truncate(peers);
+            self.primaries.truncate(primaries);
+            return;
         }
         self.tag_by_fields(&ready, table, &context.rules.field_tags);
         ready.peers = Slice::new(peers, self.peers.len());
@@ -476,6 +449,10 @@ impl Work {
             Meaning::PeerService | Meaning::BaseService => {
                 return Some(table.derive(Derived::PeerService, text));
             }
+            Meaning::HttpUrl
+            | Meaning::TcpRemoteHost
+            | Meaning::TcpRemotePort
+            | Meaning::DnsAddress => ready.notes.note_call(meaning, table.strings.get(text)),
             Meaning::ErrorMessage => ready.notes.error_message = text,
             Meaning::ErrorType => ready.notes.error_type = text,
             _ if meaning.is_number() => {

@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use crate::trace::chunk::{ChunkFacts, Ready, ReadyValue, Work};
 use crate::trace::decode::Form;
 use crate::trace::model::{Body, Event, Link, Slice, Text, Value};
+use crate::trace::normalise;
 use crate::trace::redact::Scalar;
 use crate::trace::redact::replace::Rules;
 use crate::trace::strings::Ref;
 use crate::trace::table::{Table, as_text};
 use crate::trace::value_text::value_text;
-use crate::trace::{normalise, wire};
+use crate::wire;
 
 /// What is added to a chunk's spans on their way out.
 #[derive(Clone, Copy, Debug)]
@@ -275,13 +276,13 @@ impl Encoder<'_> {
 }
 
 /// The field of a span that holds its attributes.
-const ATTRIBUTE: u8 = 0x4a;
+pub(super) const ATTRIBUTE: u8 = 0x4a;
 
 /// Bytes of the fields of a span before its attributes, at the most.
 const SPAN_BYTES: usize = 80;
 
 /// Bytes of an attribute with a string or a number as its value, at the most.
-const ENTRY_BYTES_MAX: usize = 24;
+pub(super) const ENTRY_BYTES_MAX: usize = 24;
 
 /// Appends attributes, but not those whose values are of the rarer kinds: whether there are such.
 #[inline(never)]

@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use super::Additions;
 use crate::trace::chunk::{ChunkFacts, Ready, ReadyValue, Work};
 use crate::trace::model::{Body, Event, Link, Slice, Text, Value};
+use crate::trace::normalise;
 use crate::trace::redact::Redactor;
 use crate::trace::redact::older::EventScalar;
 use crate::trace::strings::{Ref, Strings};
 use crate::trace::table::as_text;
-use crate::trace::{normalise, wire};
+use crate::wire;
 
 /// The chunk's tag for how the sampling decision was made.
 const DECISION_MAKER: &str = "_dd.p.dm";

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::scalar::Scalar;
-use crate::trace::pattern::Pattern;
+use crate::pattern::Pattern;
 
 /// A rule as it is set.
 #[derive(Clone, Debug, PartialEq, Eq)]

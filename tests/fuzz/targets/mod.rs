@@ -4,10 +4,14 @@
 //! A new way in is one line in [`TARGETS`]; `cargo test --test fuzz -- --write` makes the rest.
 
 mod decode;
+mod dogstatsd;
 mod hide;
+mod messages;
 mod normal;
+mod output;
 mod patterns;
 mod pipeline;
+mod platform;
 mod settings;
 mod stats;
 
@@ -52,7 +56,9 @@ pub const TARGETS: &[Target] = &[
     target("traces_v10", decode::v10, Start::Bodies("/v1.0/traces", 0)),
     target("traces_json", decode::json, Start::Texts(decode::JSON)),
     target("stats", stats::body, Start::Bodies("/v0.6/stats", 1)),
+    target("dogstatsd", dogstatsd::packet, Start::Texts(dogstatsd::PACKETS)),
     target("sketch", stats::sketch, Start::Texts(stats::SKETCHES)),
+    target("platform", platform::read, Start::Texts(platform::TEXTS)),
     target("settings", settings::read, Start::Texts(settings::VALUES)),
     target("sql_legacy", hide::sql_legacy, Start::Queries(3)),
     target("sql_obfuscate_only", hide::sql_obfuscate_only, Start::Queries(3)),
@@ -68,9 +74,14 @@ pub const TARGETS: &[Target] = &[
     target("pattern", patterns::pattern, Start::Texts(patterns::PATTERNS)),
     target("replace_rules", patterns::replace_rules, Start::Texts(patterns::RULES)),
     target("filters", patterns::filters, Start::Texts(patterns::FILTERS)),
+    target("log_lines", messages::join, Start::Texts(messages::LINES)),
+    target("log_rules", messages::rules, Start::Texts(messages::RULES)),
+    target("log_level", messages::level_and_tags, Start::Texts(messages::JSON)),
+    target("log_samples", messages::samples, Start::Texts(messages::SAMPLES)),
     target("pipeline_v04", pipeline::v04, Start::Bodies("/v0.4/traces", 2)),
     target("pipeline_v05", pipeline::v05, Start::Bodies("/v0.5/traces", 2)),
     target("pipeline_v10", pipeline::v10, Start::Bodies("/v1.0/traces", 2)),
+    target("output", output::output, Start::Texts(output::TEXTS)),
     target("pipeline_json", pipeline::json, Start::Texts(pipeline::JSON)),
 ];
 

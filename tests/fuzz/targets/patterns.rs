@@ -1,10 +1,10 @@
 //! What users set as patterns: those of Go rewritten for the crate that is here, replace rules and filters.
 
+use pillion::pattern::Pattern;
 use pillion::trace::decode::{ApiVersion, decode};
 use pillion::trace::filter::{self, Filters};
 use pillion::trace::keys::Keys;
 use pillion::trace::model::Body;
-use pillion::trace::pattern::Pattern;
 use pillion::trace::redact::Scalar;
 use pillion::trace::redact::replace::{Rules, Setting};
 

@@ -15,8 +15,11 @@ pub mod first_instant;
 pub mod grpc;
 pub mod http;
 pub mod lines;
+pub mod logged;
 pub mod metrics;
 pub mod mutate;
+#[path = "../../shared/noise.rs"]
+pub mod noise;
 pub mod otlp;
 pub mod place;
 pub mod pty;

@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// The longest that anything here may take: two cores, shared with others.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary under test: `PILLION_BIN`, else the one that cargo built for the tests.
 pub(crate) fn pillion() -> PathBuf {
@@ -119,7 +119,10 @@ impl Place {
         all.extend(words);
         let mut command = Command::new(&all[0]);
         // Without a port and without a word of the data plane: what is looked at here is the process plane's.
-        command.env("DD_APM_RECEIVER_PORT", "0").env("DD_LOG_LEVEL", "off");
+        command
+            .env("DD_APM_RECEIVER_PORT", "0")
+            .env("DD_DOGSTATSD_PORT", "0")
+            .env("DD_LOG_LEVEL", "off");
         command.args(&all[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Run::of(self, &program, command)
     }

@@ -34,6 +34,7 @@ impl Pty {
         command
             .args(&words[1..])
             .env("DD_APM_RECEIVER_PORT", "0")
+            .env("DD_DOGSTATSD_PORT", "0")
             .env("DD_LOG_LEVEL", "off")
             .env("PS1", "> ")
             .env("TERM", "dumb");

@@ -80,6 +80,8 @@ impl Wrapped {
             .env_clear()
             .env("PATH", format!("{}:{system}", path.display()))
             .env("HOME", output.path())
+            // The usual port of metrics is one for all tests that run at once.
+            .env("DD_DOGSTATSD_PORT", "0")
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(output.path().join("stdout")).unwrap())

@@ -9,7 +9,7 @@ use serde::de::{
 
 use super::schema::{FieldSpec, Kind, Message};
 use super::{Error, Fallible};
-use crate::trace::wire;
+use crate::wire;
 
 /// Writes the JSON text `bytes`, which is a message of this kind, as protobuf. What follows it is ignored.
 ///

@@ -213,7 +213,7 @@ mod tests {
         for _ in 0..200 {
             for tag in [0x0a, 0x2a] {
                 let mut outer = vec![tag];
-                crate::trace::wire::varint(&mut outer, value.len() as u64);
+                crate::wire::varint(&mut outer, value.len() as u64);
                 outer.extend_from_slice(&value);
                 value = outer;
             }

@@ -22,7 +22,7 @@ pub(crate) fn number(out: &mut Vec<u8>, tag: u8, value: u64) {
 
 /// Appends a 64-bit fixed field, unless it is 0.
 #[inline]
-pub(super) fn fixed(out: &mut Vec<u8>, tag: u8, value: u64) {
+pub(crate) fn fixed(out: &mut Vec<u8>, tag: u8, value: u64) {
     if value != 0 {
         out.push(tag);
         out.extend_from_slice(&value.to_le_bytes());
@@ -30,7 +30,7 @@ pub(super) fn fixed(out: &mut Vec<u8>, tag: u8, value: u64) {
 }
 
 /// Appends a double field, unless it is 0.
-pub(super) fn double(out: &mut Vec<u8>, tag: u8, value: f64) {
+pub(crate) fn double(out: &mut Vec<u8>, tag: u8, value: f64) {
     fixed(out, tag, value.to_bits());
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
 /// A field whose length is not known yet.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Open {
+pub(crate) struct Open {
     at: usize,
 }
 
@@ -55,14 +55,14 @@ const LENGTH_BYTES: usize = 2;
 
 /// Opens a field of bytes: what is appended until [`close`] is its content.
 #[inline]
-pub(super) fn open(out: &mut Vec<u8>, tag: u8) -> Open {
+pub(crate) fn open(out: &mut Vec<u8>, tag: u8) -> Open {
     out.push(tag);
     open_length(out)
 }
 
 /// Opens a field of bytes whose tag has been written.
 #[inline]
-pub(super) fn open_length(out: &mut Vec<u8>) -> Open {
+pub(crate) fn open_length(out: &mut Vec<u8>) -> Open {
     let at = out.len();
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     Open { at }
@@ -71,7 +71,7 @@ pub(super) fn open_length(out: &mut Vec<u8>) -> Open {
 /// Fills in the length of a field; where it takes more or less room than was left, the content moves.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
-pub(super) fn close(out: &mut Vec<u8>, open: Open) {
+pub(crate) fn close(out: &mut Vec<u8>, open: Open) {
     let start = open.at + LENGTH_BYTES;
     let len = out.len() - start;
     if (0x80..0x4000).contains(&len) {
@@ -90,7 +90,7 @@ pub(super) fn close(out: &mut Vec<u8>, open: Open) {
 
 /// A varint of a 32-bit number in a register, the first byte lowest, and how many bytes it has.
 #[inline(always)]
-pub(super) fn varint_word(value: u32) -> (u64, usize) {
+pub(crate) fn varint_word(value: u32) -> (u64, usize) {
     let value = u64::from(value);
     if value < 0x80 {
         return (value, 1);
@@ -112,7 +112,7 @@ pub(super) fn varint_word(value: u32) -> (u64, usize) {
 
 /// How many bytes a varint has.
 #[inline]
-pub(super) fn varint_len(value: u64) -> usize {
+pub(crate) fn varint_len(value: u64) -> usize {
     // 64 bits need ten groups of seven; 0 needs one.
     (70 - (value | 1).leading_zeros() as usize) / 7
 }
@@ -120,7 +120,7 @@ pub(super) fn varint_len(value: u64) -> usize {
 /// Room of a known size at the end of a [`Room`], for much of one kind: it does not grow, so that writing takes nothing but registers.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     out: &'a mut [u8],
     at: usize,
     of_room: &'a mut usize,
@@ -129,14 +129,14 @@ pub(super) struct Words<'a> {
 impl Words<'_> {
     /// Appends the lowest `len` bytes of `bits`. More than there is room for must not come.
     #[inline(always)]
-    pub(super) fn put(&mut self, bits: u64, len: usize) {
+    pub(crate) fn put(&mut self, bits: u64, len: usize) {
         self.out[self.at..self.at + size_of::<u64>()].copy_from_slice(&bits.to_le_bytes());
         self.at += len;
     }
 
     /// The same with several.
     #[inline(always)]
-    pub(super) fn put_all<const N: usize>(&mut self, words: [(u64, usize); N]) {
+    pub(crate) fn put_all<const N: usize>(&mut self, words: [(u64, usize); N]) {
         for (bits, len) in words {
             self.put(bits, len);
         }
@@ -144,7 +144,7 @@ impl Words<'_> {
 
     /// Appends a varint of `len` bytes.
     #[inline]
-    pub(super) fn varint(&mut self, value: u64, len: usize) {
+    pub(crate) fn varint(&mut self, value: u64, len: usize) {
         let [low, high] = long_varint_words(value, len);
         self.put(low, len.min(8));
         if len > 8 {
@@ -154,7 +154,7 @@ impl Words<'_> {
 
     /// Says how far it was filled.
     #[inline(always)]
-    pub(super) fn close(self) {
+    pub(crate) fn close(self) {
         *self.of_room = self.at;
     }
 }
@@ -176,7 +176,7 @@ fn long_varint_words(value: u64, len: usize) -> [u64; 2] {
 /// Room at the end of a buffer, filled in pieces of up to 8 bytes that are written as whole words: one check a piece.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Room<'a> {
+pub(crate) struct Room<'a> {
     out: &'a mut Vec<u8>,
     at: usize,
 }
@@ -184,7 +184,7 @@ pub(super) struct Room<'a> {
 impl<'a> Room<'a> {
     /// Room for about `bytes`; it grows where that is too little.
     #[inline]
-    pub(super) fn open(out: &'a mut Vec<u8>, bytes: usize) -> Self {
+    pub(crate) fn open(out: &'a mut Vec<u8>, bytes: usize) -> Self {
         let at = out.len();
         out.resize(at + bytes, 0);
         Self { out, at }
@@ -192,7 +192,7 @@ impl<'a> Room<'a> {
 
     /// Room for `bytes` that need no further look.
     #[inline]
-    pub(super) fn words(&mut self, bytes: usize) -> Words<'_> {
+    pub(crate) fn words(&mut self, bytes: usize) -> Words<'_> {
         let end = self.at + bytes + size_of::<u64>();
         if self.out.len() < end {
             self.out.resize(end, 0);
@@ -202,7 +202,7 @@ impl<'a> Room<'a> {
 
     /// Appends several words.
     #[inline(always)]
-    pub(super) fn put_all<const N: usize>(&mut self, words: [(u64, usize); N]) {
+    pub(crate) fn put_all<const N: usize>(&mut self, words: [(u64, usize); N]) {
         for (bits, len) in words {
             self.put(bits, len);
         }
@@ -210,7 +210,7 @@ impl<'a> Room<'a> {
 
     /// Appends the lowest `len` bytes of `bits`.
     #[inline(always)]
-    pub(super) fn put(&mut self, bits: u64, len: usize) {
+    pub(crate) fn put(&mut self, bits: u64, len: usize) {
         match self.out.get_mut(self.at..self.at + size_of::<u64>()) {
             Some(word) => word.copy_from_slice(&bits.to_le_bytes()),
             None => self.put_grown(bits),
@@ -228,7 +228,7 @@ impl<'a> Room<'a> {
 
     /// Appends a varint field of a 32-bit number, unless it is 0.
     #[inline(always)]
-    pub(super) fn number(&mut self, tag: u8, value: u32) {
+    pub(crate) fn number(&mut self, tag: u8, value: u32) {
         if value != 0 {
             let (bits, len) = varint_word(value);
             self.put(u64::from(tag) | bits << 8, len + 1);
@@ -237,7 +237,7 @@ impl<'a> Room<'a> {
 
     /// Appends a varint field of a 64-bit number, unless it is 0.
     #[inline]
-    pub(super) fn long(&mut self, tag: u8, value: u64) {
+    pub(crate) fn long(&mut self, tag: u8, value: u64) {
         if value == 0 {
             return;
         }
@@ -252,7 +252,7 @@ impl<'a> Room<'a> {
 
     /// Appends a 64-bit fixed field, unless it is 0.
     #[inline(always)]
-    pub(super) fn fixed(&mut self, tag: u8, value: u64) {
+    pub(crate) fn fixed(&mut self, tag: u8, value: u64) {
         if value != 0 {
             self.put(u64::from(tag), 1);
             self.put(value, 8);
@@ -261,7 +261,7 @@ impl<'a> Room<'a> {
 
     /// Gives back what was not filled.
     #[inline]
-    pub(super) fn close(self) {
+    pub(crate) fn close(self) {
         self.out.truncate(self.at);
     }
 }

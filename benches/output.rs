@@ -1,0 +1,194 @@
+//! Measures what it costs that an app's output is shipped as logs: the wrapper's CPU for each line, and the time that the app's writes take.
+//!
+//! `cargo static && cargo bench --profile dev --bench output -- target/x86_64-unknown-linux-gnu/release/pillion`. `LINES` changes how many lines there
+//! are (2,000,000); further binaries are compared. The reader at the end is this program; `cat` stands between as the least that a wrapper
+//! can do.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a measuring program starts processes and reads its own settings"
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "it prints, and ends where it cannot measure"
+)]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    unsafe_code,
+    reason = "rusage and plain writes have no wrapper in std"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// One line, its line feed included.
+const LINE: &[u8; 100] =
+    b"2026-11-25T22:30:00.123Z INFO [http-nio-8080-exec-7] c.e.shop.Orders - order 4711 stored in 12 ms #\n";
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["--app", count, gap_us, report] => {
+            app(count.parse().unwrap(), gap_us.parse().unwrap(), Path::new(report));
+        }
+        words => {
+            measure(&words.iter().map(PathBuf::from).filter(|p| p.is_file()).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// The app: writes lines, one every `gap_us`, and reports its CPU seconds and how long its writes took.
+fn app(count: usize, gap_us: u64, report: &Path) {
+    let mut times_ns = Vec::with_capacity(if gap_us > 0 { count } else { 0 });
+    let mut next = Instant::now();
+    for _ in 0..count {
+        if gap_us > 0 {
+            next += Duration::from_micros(gap_us);
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+        let start = Instant::now();
+        assert_eq!(unsafe { libc::write(1, LINE.as_ptr().cast(), LINE.len()) }, 100);
+        if gap_us > 0 {
+            times_ns.push(u64::try_from(start.elapsed().as_nanos()).unwrap());
+        }
+    }
+    times_ns.sort_unstable();
+    let part =
+        |part: f64| times_ns.get((times_ns.len() as f64 * part) as usize).copied().unwrap_or(0);
+    let text = format!("{} {} {}", cpu_s(libc::RUSAGE_SELF), part(0.5), part(0.99));
+    std::fs::write(report, text).unwrap();
+}
+
+fn cpu_s(who: libc::c_int) -> f64 {
+    let mut usage = unsafe { std::mem::zeroed::<libc::rusage>() };
+    unsafe { libc::getrusage(who, &raw mut usage) };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// What is compared: the words before the app, or a pipe to `cat` behind it.
+struct Way {
+    name: String,
+    wrapper: Option<PathBuf>,
+    logs: bool,
+    cat: bool,
+}
+
+fn measure(binaries: &[PathBuf]) {
+    assert!(!binaries.is_empty(), "name the binary: cargo bench --bench output -- PATH");
+    let lines: usize = std::env::var("LINES").map_or(2_000_000, |text| text.parse().unwrap());
+    let way = |name: &str| Way { name: name.into(), wrapper: None, logs: false, cat: false };
+    let mut ways = vec![way("none"), Way { cat: true, ..way("cat") }];
+    for path in binaries {
+        for logs in [false, true] {
+            let name = format!("{} logs {}", path.display(), if logs { "on" } else { "off" });
+            ways.push(Way { wrapper: Some(path.canonicalize().unwrap()), logs, ..way(&name) });
+        }
+    }
+    let intake = intake();
+    println!("{lines} lines of 100 bytes, back to back; then 4,000 lines, one every 500 us");
+    println!(
+        "{:50} {:>10} {:>10} {:>12} {:>10} {:>10}",
+        "", "us/line", "seconds", "us/line apart", "write p50", "p99 us"
+    );
+    for way in &ways {
+        let flood = run(way, lines, 0, &intake);
+        let apart = run(way, 4000, 500, &intake);
+        println!(
+            "{:50} {:>10.3} {:>10.2} {:>12.2} {:>10.1} {:>10.1}",
+            way.name,
+            flood.wrapper_cpu_s * 1e6 / lines as f64,
+            flood.seconds,
+            apart.wrapper_cpu_s * 1e6 / 4000.0,
+            apart.write_ns[0] / 1e3,
+            apart.write_ns[1] / 1e3,
+        );
+    }
+}
+
+struct Measured {
+    /// CPU seconds of all but the app.
+    wrapper_cpu_s: f64,
+    seconds: f64,
+    /// The median and the 99th percentile of the app's writes.
+    write_ns: [f64; 2],
+}
+
+fn run(way: &Way, count: usize, gap_us: u64, intake: &str) -> Measured {
+    let report = tempfile::NamedTempFile::new().unwrap();
+    let own = std::env::current_exe().unwrap();
+    let app = [own.display().to_string(), "--app".into(), count.to_string(), gap_us.to_string()];
+    let mut words = app.to_vec();
+    words.push(report.path().display().to_string());
+    if let Some(wrapper) = &way.wrapper {
+        words.insert(0, wrapper.display().to_string());
+    }
+    if way.cat {
+        words = vec!["sh".into(), "-c".into(), format!("{} | cat", words.join(" "))];
+    }
+    let before = cpu_s(libc::RUSAGE_CHILDREN);
+    let start = Instant::now();
+    let mut top = Command::new(&words[0])
+        .args(&words[1..])
+        .env("DD_LOGS_ENABLED", way.logs.to_string())
+        .env("DD_API_KEY", "0123456789abcdef0123456789abcdef")
+        .env("DD_APM_DD_URL", intake)
+        .env("DD_LOGS_CONFIG_LOGS_DD_URL", intake)
+        .env("DD_APM_RECEIVER_PORT", "0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = top.stdout.take().unwrap();
+    let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
+    while let Ok(read @ 1..) = output.read(&mut buffer) {
+        bytes += read;
+    }
+    assert!(top.wait().unwrap().success());
+    assert_eq!(bytes, count * 100);
+    let seconds = start.elapsed().as_secs_f64();
+    let text = std::fs::read_to_string(report.path()).unwrap();
+    let numbers: Vec<f64> = text.split(' ').map(|number| number.parse().unwrap()).collect();
+    let wrapper_cpu_s = cpu_s(libc::RUSAGE_CHILDREN) - before - numbers[0];
+    Measured { wrapper_cpu_s, seconds, write_ns: [numbers[1], numbers[2]] }
+}
+
+/// An intake that takes everything, on threads of its own. Its address.
+fn intake() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            // An error is the end of the connection.
+            std::thread::spawn(move || drop(serve(socket)));
+        }
+    });
+    url
+}
+
+fn serve(socket: TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(socket.try_clone()?);
+    let mut socket = socket;
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().map_err(std::io::Error::other)?;
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink())?;
+        socket.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")?;
+    }
+}
