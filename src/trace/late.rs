@@ -240,6 +240,36 @@ mod tests {
         assert_eq!(after, [expect.clone(), TraceChunk::default(), expect]);
     }
 
+    #[test]
+    fn spans_of_the_older_form_get_what_they_lack_too() {
+        use libdd_trace_protobuf::pb;
+        let text = |text: &str| text.to_owned();
+        let span = |keys: &[&str]| pb::Span {
+            span_id: 77,
+            meta: keys.iter().map(|key| (text(key), text("own"))).collect(),
+            metrics: HashMap::from([(text("team"), 1.0)]),
+            ..pb::Span::default()
+        };
+        let mut chunk = pb::TraceChunk {
+            priority: -1,
+            spans: vec![span(&["team", "a"]), span(&[]), span(&["b"])],
+            tags: HashMap::from([(text("team"), text("chunk"))]),
+            ..pb::TraceChunk::default()
+        };
+        let encoded =
+            |chunks| pb::TracerPayload { chunks, ..pb::TracerPayload::default() }.encode_to_vec();
+        let bytes = encoded(vec![chunk.clone(), pb::TraceChunk::default()]);
+        let tags = [(text("team"), text("cart")), (text("b"), text("late"))];
+        let after = super::add_older(&bytes, &tags).unwrap();
+        for span in &mut chunk.spans {
+            for (key, value) in &tags {
+                span.meta.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        let after = pb::TracerPayload::decode(after.as_slice()).unwrap().chunks;
+        assert_eq!(after, [chunk, pb::TraceChunk::default()]);
+    }
+
     proptest! {
         #[test]
         fn any_keys_and_tags_are_merged(
