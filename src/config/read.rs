@@ -53,8 +53,8 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let relay = reader.relay(&site, worker);
     let features = reader.take(&keys::FEATURES, Vec::new(), parse::list);
     let install = reader.install();
-    let mut pipeline =
-        reader.pipeline(relay.traces.api_key.is_some(), &features, is_to_worker, install.as_ref());
+    let sending = relay.traces.api_key.is_some();
+    let mut pipeline = reader.pipeline(sending, &features, is_to_worker, install.as_ref());
     let platform = reader.platform();
     of_platform::apply(&platform, &mut pipeline);
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);

@@ -117,10 +117,10 @@ const ATTRIBUTE_KEYS: [&str; 5] = [
 ];
 
 /// The last of [`ATTRIBUTE_KEYS`].
-const CONTAINER_TAGS: &str = "_dd.tags.container";
+pub(super) const CONTAINER_TAGS: &str = "_dd.tags.container";
 
 /// What the user has set as tags, where the product is `datadog-init` (spec: serverless-init 3).
-const FUNCTION_TAGS: &str = "_dd.tags.function";
+pub(super) const FUNCTION_TAGS: &str = "_dd.tags.function";
 
 /// A tracer payload under construction.
 #[derive(Debug, Default)]
@@ -184,6 +184,8 @@ impl Payload {
 
     /// Puts tags on its spans that lack them.
     fn add_span_tags(&mut self, tags: &[(String, String)]) {
+        // What spans are grouped by may be among them.
+        self.groups.clear();
         if self.chunks.is_empty() {
             return;
         }

@@ -10,8 +10,11 @@ pub use facts::Facts;
 use crate::ledger::Counts;
 use crate::trace::chunk::Work;
 use crate::trace::head::OtherAttributes;
+use crate::trace::late;
 use crate::trace::model::Body;
-use crate::trace::payload::{Agent, Encoded, HEAD_VALUES, Head, OwnKeys, Payload};
+use crate::trace::payload::{
+    Agent, CONTAINER_TAGS, Encoded, FUNCTION_TAGS, HEAD_VALUES, Head, OwnKeys, Payload,
+};
 use crate::trace::strings::Ref;
 use crate::trace::table::as_text;
 use crate::wire;
@@ -147,6 +150,16 @@ impl Batch {
         self.open.len() >= HEADS_MAX
     }
 
+    /// Puts tags on all spans that lack them; see [`late`].
+    pub fn add_span_tags(&mut self, tags: &[(String, String)]) {
+        self.desk.groups.clear();
+        for open in &mut self.open {
+            if let Some(chunks) = late::add_older(&open.chunks, tags) {
+                open.chunks = chunks;
+            }
+        }
+    }
+
     /// Bytes that all payloads would have on the wire, uncompressed.
     pub fn encoded_bytes(&self) -> usize {
         self.open.iter().map(|open| open.chunks.len()).sum::<usize>() + self.desk.chunks.len()
@@ -164,7 +177,8 @@ impl Batch {
         let mut rest = Vec::with_capacity(256);
         for mut open in self.open.drain(..) {
             rest.clear();
-            values(&Head { others: open.others.as_ref(), ..Head::of(&open.values) }, &mut rest);
+            let head = Head { others: open.others.as_ref(), ..Head::of(&open.values) };
+            values(&head, agent, &mut rest);
             let from = out.len();
             out.push(PAYLOAD);
             wire::varint(out, (rest.len() + open.chunks.len()) as u64);
@@ -181,7 +195,7 @@ impl Batch {
 }
 
 /// Appends a payload's values as its fields. What a span says for stats alone (the commit) is not among them, what the body's own tags say is.
-fn values(head: &Head<'_>, out: &mut Vec<u8>) {
+fn values(head: &Head<'_>, agent: &Agent<'_>, out: &mut Vec<u8>) {
     for (tag, value) in [
         (0x0a, head.container_id),
         (0x12, head.lang),
@@ -194,12 +208,16 @@ fn values(head: &Head<'_>, out: &mut Vec<u8>) {
     ] {
         wire::bytes(out, tag, value.as_bytes());
     }
+    // What the tracer's container is says the tracer first.
+    let of_tracer = Some(head.container_tags).filter(|tags| !tags.is_empty());
+    let container_tags = of_tracer.unwrap_or(agent.container_tags);
     for (key, value) in [
         ("_dd.git.commit.sha", head.git_commit_sha),
         ("_dd.apm_mode", head.apm_mode),
         ("_dd.tags.process", head.process_tags),
         ("_dd.sdk.otlp_export", head.otlp_export),
-        ("_dd.tags.container", head.container_tags),
+        (CONTAINER_TAGS, container_tags),
+        (FUNCTION_TAGS, agent.function_tags),
     ] {
         if !value.is_empty() {
             tag(key.as_bytes(), value.as_bytes(), out);

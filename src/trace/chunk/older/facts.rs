@@ -20,7 +20,9 @@ impl Work {
     ) {
         let Context { body, source, .. } = *context;
         let Some(spans) = body.spans.get(chunk.spans.range()) else { return };
-        let Some(root) = spans.get(self.root) else { return };
+        // By its id: spans that are left out are not among those taken in.
+        let Some(root) = self.spans.get(self.root) else { return };
+        let Some(root) = spans.iter().rfind(|span| span.span_id == root.span_id) else { return };
         self.chunk_attributes = chunk.attributes;
         let priority = |span: &Span| number_of(span, body, Meaning::Priority);
         if let Some(priority) = chunk.priority.filter(|priority| *priority != PRIORITY_NONE) {

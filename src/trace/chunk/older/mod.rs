@@ -94,6 +94,12 @@ impl Work {
         draft.ready.resource = self.resource(span, &draft.ready, table, context, redactor);
         self.add_tables(draft.kind, table, redactor);
         let mut ready = draft.ready;
+        if context.rules.discards_own_calls && ready.notes.is_call_to_us() {
+            self.attributes.truncate(attributes);
+            self.peers.truncate(peers);
+            self.primaries.truncate(primaries);
+            return;
+        }
         ready.peers = Slice::new(peers, self.peers.len());
         ready.primaries = Slice::new(primaries, self.primaries.len());
         ready.notes.is_top_level |= ready.notes.is_client_top_level;

@@ -60,6 +60,10 @@ impl Work {
             Meaning::ServiceSource => notes.service_source = text,
             Meaning::ErrorMessage => notes.error_message = text,
             Meaning::ErrorType => notes.error_type = text,
+            Meaning::HttpUrl
+            | Meaning::TcpRemoteHost
+            | Meaning::TcpRemotePort
+            | Meaning::DnsAddress => notes.note_call(class.meaning, value),
             _ => {}
         }
     }
