@@ -43,6 +43,12 @@ pub const OTLP_BODIES_SHARED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Attributes of one span, library or resource in OTLP. SDKs stop at 128.
 pub const OTLP_ATTRIBUTES_MAX: usize = 1 << 16;
 
+/// Bytes of the last totals of OTLP metrics, from which the next are subtracted: some fifty thousand metrics. A further one is shed.
+pub const OTLP_TOTALS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of OTLP metrics that are written and wait to be handed on together; more are handed on at once.
+pub const OTLP_POINTS_GATHERED_BYTES: usize = 256 * 1024;
+
 /// Nesting depth of a value that is skipped or read.
 pub const DECODE_DEPTH_MAX: usize = 64;
 

@@ -33,7 +33,7 @@ pub(super) fn start(
 }
 
 /// What the aggregator hands out, for the relay.
-fn payload(output: Output) -> Payload {
+pub(super) fn payload(output: Output) -> Payload {
     let Output { kind, body, counts, parts } = output;
     let kind = match kind {
         BodyKind::Series => Kind::Series,

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 use crate::dogstatsd::Metrics;
+use crate::otlp;
 use crate::pipeline::Pipeline;
 use crate::platform::{Platform, Source, Tag, Tags, health, is_high_cardinality};
 
@@ -19,6 +20,7 @@ pub(super) struct Told {
     pub(super) pipeline: Rc<RefCell<Pipeline>>,
     pub(super) logs: Option<Rc<Logs>>,
     pub(super) metrics: Option<Metrics>,
+    pub(super) otlp: otlp::Learnt,
     /// The tags of metrics that are known from the start.
     pub(super) metric_tags: Vec<String>,
     /// Is woken by the first answer of the platform.
@@ -58,6 +60,8 @@ async fn learn(source: Source, mut tags: Tags, told: Told) {
                 let all = with_learnt(&told.metric_tags, found);
                 metrics.add(|aggregator, _| aggregator.set_tags(all));
             }
+            let of_logs = found.iter().map(|Tag { key, value }| format!("{key}:{value}"));
+            told.otlp.tell(with_learnt(&[], found), of_logs.collect());
             told.known.notify_one();
         })
         .await;

@@ -157,9 +157,10 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         Arc::clone(ledger),
         inner.stopping.clone(),
     );
+    let learnt = otlp::Learnt::default();
     let beside = Beside::start(
         &settings,
-        Sources { ring, dogstatsd_listeners, probes },
+        Sources { ring, dogstatsd_listeners, probes, learnt: learnt.clone() },
         &pipeline,
         &relay,
         inner,
@@ -169,6 +170,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         otlp_listeners,
         settings.otlp,
         Rc::clone(&pipeline),
+        otlp_outlets(settings.metrics, &relay, learnt),
         Arc::clone(ledger),
         inner.stopping.clone(),
     ));
@@ -217,6 +219,8 @@ struct Sources {
     ring: Option<Arc<Ring>>,
     dogstatsd_listeners: dogstatsd::Listeners,
     probes: Option<TcpListener>,
+    /// Where OTLP looks for what is learnt of the platform.
+    learnt: otlp::Learnt,
 }
 
 /// What runs beside the traces.
@@ -229,7 +233,7 @@ impl Beside {
     /// Starts logs, metrics, the pulse of all, and what has to do with the platform.
     fn start(
         settings: &Settings,
-        Sources { ring, dogstatsd_listeners, probes }: Sources,
+        Sources { ring, dogstatsd_listeners, probes, learnt }: Sources,
         pipeline: &Rc<RefCell<Pipeline>>,
         relay: &Relay,
         inner: &Inner,
@@ -251,6 +255,7 @@ impl Beside {
             pipeline: Rc::clone(pipeline),
             logs: logs.clone(),
             metrics: metrics.clone(),
+            otlp: learnt,
             metric_tags: settings.metrics.tags.clone(),
             known,
         };
@@ -293,14 +298,33 @@ fn say(problems: &[Problem], complaints: &[String]) {
     }
 }
 
+/// How metrics and logs of OTLP go to the relay.
+fn otlp_outlets(
+    points: crate::metrics::Settings,
+    relay: &Relay,
+    learnt: otlp::Learnt,
+) -> otlp::Outlets {
+    let (of_metrics, of_logs) = (relay.clone(), relay.clone());
+    otlp::Outlets {
+        points,
+        metrics: Box::new(move |output| of_metrics.push(metrics::payload(output))),
+        logs: Box::new(move |payload| {
+            of_logs.push(payload);
+            of_logs.buffer()
+        }),
+        learnt,
+    }
+}
+
 async fn serve_otlp(
     listeners: otlp::Listeners,
     settings: otlp::Settings,
     pipeline: Rc<RefCell<Pipeline>>,
+    outlets: otlp::Outlets,
     ledger: Arc<Ledger>,
     stop: watch::Receiver<Option<Instant>>,
 ) {
-    otlp::serve(listeners, &settings, pipeline, ledger, stop).await;
+    otlp::serve(listeners, &settings, pipeline, outlets, ledger, stop).await;
 }
 
 /// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.

@@ -74,6 +74,12 @@ const BASE: &[(&str, &str)] = &[
     ("DD_SERVERLESS_LOG_PATH", "/logs/a.log"),
 ];
 
+/// Keys that have an effect only together, and are tried so.
+const TOGETHER: [[&str; 2]; 2] = [
+    ["observability_pipelines_worker.traces.enabled", "observability_pipelines_worker.traces.url"],
+    ["vector.traces.enabled", "vector.traces.url"],
+];
+
 /// A key that has an effect only beside this variable, which takes the effect of others away.
 const BESIDE: (&str, (&str, &str)) =
     ("logs_config.compression_level", ("DD_LOGS_CONFIG_COMPRESSION_KIND", "gzip"));
@@ -86,7 +92,9 @@ fn all_keys() -> impl Iterator<Item = &'static Key> {
 fn every_key_counts_in_the_file_as_in_its_variable_and_the_variable_first() {
     let names: Vec<&str> = VALUES.iter().map(|(yaml, ..)| *yaml).collect();
     for key in all_keys() {
-        for yaml in key.yaml.iter().filter(|yaml| **yaml != WITHOUT_EFFECT) {
+        let is_tried =
+            |yaml: &&&str| **yaml != WITHOUT_EFFECT && !TOGETHER.as_flattened().contains(yaml);
+        for yaml in key.yaml.iter().filter(is_tried) {
             assert_eq!(names.iter().filter(|name| *name == yaml).count(), 1, "{yaml}");
         }
     }
@@ -108,6 +116,32 @@ fn every_key_counts_in_the_file_as_in_its_variable_and_the_variable_first() {
             let both = set(&[(name, text)], &under(yaml, other));
             assert_eq!(expect, both, "{name} and {yaml}");
         }
+    }
+}
+
+#[test]
+fn keys_that_have_an_effect_only_together_count_in_the_file_as_in_their_variables() {
+    for keys in TOGETHER {
+        let names = keys.map(|yaml| all_keys().find(|key| key.yaml == [yaml]).unwrap().names[0]);
+        let in_file = |url: &str| {
+            let file = under(keys[0], "true");
+            format!("{file}{}", under(keys[1], url).lines().last().unwrap())
+        };
+        let look = |(settings, problems): (Settings, Vec<String>)| {
+            assert!(problems.is_empty(), "{keys:?}: {problems:?}");
+            shown(&settings)
+        };
+        let base = ("DD_API_KEY", "base");
+        let expect = look(of(&[base, (names[0], "true"), (names[1], "http://w:1")], ""));
+        assert_eq!(look(of(&[base], &in_file("http://w:1"))), expect, "{keys:?}");
+        assert_ne!(look(of(&[base], &in_file("http://w:2"))), expect, "{keys:?}");
+        assert_ne!(look(of(&[base], "")), expect, "{keys:?}");
+        assert_eq!(look(of(&[base, (names[1], "http://w:1")], &in_file("http://w:2"))), expect);
+        // A variable that turns it off counts before the file that turns it on.
+        assert_eq!(
+            look(of(&[base, (names[0], "false")], &in_file("http://w:1"))),
+            look(of(&[base], ""))
+        );
     }
 }
 
@@ -183,7 +217,7 @@ fn what_has_no_effect_is_said_in_a_line_and_what_is_misspelt_in_another() {
     let file = "\
 hostname_fqdn: true
 process_config: {enabled: true, apm_config: {x: y}}
-otlp_config: {metrics: {enabled: true}, receiver: {protocols: {grpc: {endpoint: 'localhost:4317'}}}}
+otlp_config: {grpc_port: 4317, receiver: {protocols: {grpc: {endpoint: 'localhost:4317'}}}}
 apm_config:
   log_file: /var/log/x
   max_memory: 0
@@ -202,7 +236,7 @@ apm_config:
         [
             "not supported, ignored: DD_APM_MAX_CPU_PERCENT; the table of such settings in the README says why",
             "not supported in /conf/datadog.yaml, ignored: apm_config.debug.port, apm_config.instrumentation.enabled, apm_config.instrumentation.targets, \
-             apm_config.log_file, apm_config.trace_writer.connection_limit, hostname_fqdn, otlp_config.metrics.enabled; the table of \
+             apm_config.log_file, apm_config.trace_writer.connection_limit, hostname_fqdn, otlp_config.grpc_port; the table of \
              such settings in the README says why",
             "unknown in /conf/datadog.yaml, ignored: apm_config.debug.colour, apm_config.filter_tags, apm_config.obfuscation.redis.keep, \
              apm_config.recieve_port; check the spelling",

@@ -3,7 +3,7 @@
 
 use super::{
     connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation, otlp,
-    platform, proxy_keys, sending,
+    platform, proxy_keys, sending, worker,
 };
 
 /// A setting.
@@ -31,6 +31,10 @@ pub const ALL: &[Group] = &[
             &SITE,
             &TRACE_URL,
             &FURTHER,
+            &worker::ENABLED,
+            &worker::URL,
+            &worker::VECTOR_ENABLED,
+            &worker::VECTOR_URL,
             &PROXY_HTTPS,
             &PROXY_HTTP,
             &NO_PROXY,
@@ -462,7 +466,7 @@ pub const FEATURES: Key = Key {
     meaning: "Flags of the agent, between commas: `component2name` names spans by their `component` tag, `big_resource` allows resources of \
               15,000 bytes instead of 5,000, `probabilistic_sampler_full_trace_id` chooses by all 128 bits of the trace id, \
               `error_rare_sample_tracer_drop` lets errors and rare traces be kept that the tracer (not the user) dropped with a negative \
-              priority; for OTLP `enable_otlp_compute_top_level_by_span_kind`, `disable_otel_scope_convention` and \
+              priority; `disable-convert-traces` sends traces in the agent's older form; for OTLP `enable_otlp_compute_top_level_by_span_kind`, `disable_otel_scope_convention` and \
               `disable_operation_and_resource_name_logic_v2`; for SQL `table_names` adds the tables of a query as `sql.tables`, `replace_sql_digits` (or `quantize_sql_tables`) hides \
               digits in names, `keep_sql_alias` keeps `AS name`, `dollar_quoted_func` reads `$func$…$func$` as a query, `sqllexer` makes \
               `obfuscate_only` the default mode. Others have no effect.",

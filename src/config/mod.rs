@@ -20,6 +20,7 @@ pub mod logs;
 pub mod multi_line;
 pub mod obfuscation;
 mod otlp;
+mod otlp_signals;
 mod parse;
 pub mod platform;
 mod problem;
@@ -33,6 +34,7 @@ mod small;
 #[cfg(test)]
 mod tests;
 pub mod unsupported;
+pub mod worker;
 mod yaml;
 
 use std::time::Duration;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::keys::Key;
+use super::otlp_signals;
 use super::parse::{self, Wrong};
 use super::read::Reader;
 use crate::intake;
 use crate::limits::{BODIES_IN_FLIGHT_BYTES_MAX, BODY_BYTES_MAX};
+use crate::logs;
 use crate::otlp::{Cors, Endpoint, Settings};
 use crate::pipeline;
 use crate::trace::decode::otlp::Rules;
@@ -16,21 +18,21 @@ pub(super) const HTTP: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_HTTP_ENDPOINT"],
     yaml: &["otlp_config.receiver.protocols.http.endpoint"],
     default: "",
-    meaning: "`localhost:4318` takes OTLP traces over HTTP there (`0.0.0.0:4318` from other containers too). Not set: nothing listens for it.",
+    meaning: "`localhost:4318` takes OTLP over HTTP there (`0.0.0.0:4318` from other containers too). Not set: nothing listens for it.",
 };
 /// Where gRPC listens.
 pub(super) const GRPC: Key = Key {
     names: &["DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT"],
     yaml: &["otlp_config.receiver.protocols.grpc.endpoint"],
     default: "",
-    meaning: "`localhost:4317` takes OTLP traces over gRPC there. Not set: nothing listens for it.",
+    meaning: "`localhost:4317` takes OTLP over gRPC there. Not set: nothing listens for it.",
 };
 /// Whether traces are taken.
 pub(super) const TRACES: Key = Key {
     names: &["DD_OTLP_CONFIG_TRACES_ENABLED"],
     yaml: &["otlp_config.traces.enabled"],
     default: "true",
-    meaning: "`false`: no OTLP traces, and so neither of the two listens.",
+    meaning: "`false`: no OTLP traces. Where metrics and logs are not taken either, neither of the two listens.",
 };
 /// The share of traces that is kept.
 pub(super) const PERCENTAGE: Key = Key {
@@ -102,6 +104,17 @@ pub(super) const ALL: &[&Key] = &[
     &GRPC_STREAMS,
     &CORS_ORIGINS,
     &CORS_HEADERS,
+    &otlp_signals::METRICS,
+    &otlp_signals::RESOURCE_AS_TAGS,
+    &otlp_signals::SCOPE_AS_TAGS,
+    &otlp_signals::DELTA_TTL,
+    &otlp_signals::HISTOGRAMS,
+    &otlp_signals::AGGREGATIONS,
+    &otlp_signals::TOTALS,
+    &otlp_signals::FIRST,
+    &otlp_signals::SUMMARIES,
+    &otlp_signals::TAGS,
+    &otlp_signals::LOGS,
 ];
 
 /// The collector's default, and the most for which the door has room.
@@ -115,16 +128,19 @@ const MEBIBYTE: usize = 1 << 20;
 const _: () = assert!(GRPC_MEBIBYTES_MAX * MEBIBYTE < BODIES_IN_FLIGHT_BYTES_MAX);
 
 impl Reader<'_> {
-    /// The settings of OTLP. `is_on`: traces are taken at all.
+    /// The settings of OTLP. `has_traces`: traces are taken at all.
     pub(super) fn otlp(
         &mut self,
-        is_on: bool,
+        has_traces: bool,
+        logs: &logs::Settings,
         intake: &intake::Settings,
         features: &[String],
         pipeline: &pipeline::Settings,
     ) -> Settings {
         let has = |feature: &str| features.iter().any(|own| own == feature);
-        let is_on = self.take(&TRACES, true, parse::boolean) && is_on;
+        let are_traces_taken = self.take(&TRACES, true, parse::boolean) && has_traces;
+        let (metrics, logs) = (self.otlp_metrics(), self.otlp_logs(logs));
+        let is_on = are_traces_taken || metrics.is_enabled || logs.is_enabled;
         let [http, grpc] = [&HTTP, &GRPC].map(|key| self.optional(key, endpoint).filter(|_| is_on));
         Settings {
             http,
@@ -146,6 +162,9 @@ impl Reader<'_> {
             },
             receive_timeout: intake.receive_timeout,
             connections_max: intake.connections_max,
+            are_traces_taken,
+            metrics,
+            logs,
             traces: Rules {
                 sampling_percentage: self.take(&PERCENTAGE, 100.0, percentage),
                 span_name_as_resource_name: self.take(&NAME_AS_RESOURCE, false, parse::boolean),
@@ -218,7 +237,10 @@ mod tests {
         let (some, problems) = settings(&[HTTP]);
         assert!(some.http.is_some() && some.grpc.is_none() && problems.is_empty());
         for off in [("DD_OTLP_CONFIG_TRACES_ENABLED", "false"), ("DD_APM_ENABLED", "0")] {
-            assert!(settings(&[HTTP, off]).0.http.is_none(), "{off:?}");
+            let metrics_alone = settings(&[HTTP, off]).0;
+            assert!(metrics_alone.http.is_some() && !metrics_alone.are_traces_taken, "{off:?}");
+            let nothing = [HTTP, off, ("DD_OTLP_CONFIG_METRICS_ENABLED", "false")];
+            assert!(settings(&nothing).0.http.is_none(), "{off:?}");
         }
         assert!(settings(&[HTTP, ("DD_APM_RECEIVER_ENABLED", "false")]).0.http.is_some());
     }

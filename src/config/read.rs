@@ -48,21 +48,25 @@ const PORT: u16 = 8126;
 pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let mut reader = Reader { env, problems: env.file_problem.iter().cloned().collect() };
     let site = reader.site();
-    let relay = reader.relay(&site);
+    let worker = reader.worker_url();
+    let is_to_worker = worker.is_some();
+    let relay = reader.relay(&site, worker);
     let features = reader.take(&keys::FEATURES, Vec::new(), parse::list);
     let install = reader.install();
-    let mut pipeline = reader.pipeline(relay.traces.api_key.is_some(), &features, install.as_ref());
+    let sending = relay.traces.api_key.is_some();
+    let mut pipeline = reader.pipeline(sending, &features, is_to_worker, install.as_ref());
     let platform = reader.platform();
     of_platform::apply(&platform, &mut pipeline);
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
     let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
+    let logs = reader.logs(mode, &pipeline, &platform);
     let mut settings = Settings {
         dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
         metrics: reader.metrics(&pipeline, &platform, &relay),
         proxy,
-        otlp: reader.otlp(enabled, &intake, &features, &pipeline),
-        logs: reader.logs(mode, &pipeline, &platform),
+        otlp: reader.otlp(enabled, &logs, &intake, &features, &pipeline),
+        logs,
         intake,
         pipeline,
         relay,
@@ -153,18 +157,19 @@ impl Reader<'_> {
         self.optional(&keys::SITE, parse::site).unwrap_or_else(|| keys::SITE.default.to_owned())
     }
 
-    fn traces_intake(&mut self, site: &str) -> Intake {
+    fn traces_intake(&mut self, site: &str, worker: Option<String>) -> Intake {
         let api_key = self.api_key(&keys::API_KEY, "sending nothing");
-        let url =
-            self.url(&keys::TRACE_URL).unwrap_or_else(|| format!("https://trace.agent.{site}"));
+        let url = worker
+            .or_else(|| self.url(&keys::TRACE_URL))
+            .unwrap_or_else(|| format!("https://trace.agent.{site}"));
         let further = self.destinations(&keys::FURTHER, parse::base_url);
         let compression = self.take(&keys::COMPRESSION, Compression::default(), parse::compression);
         Intake { further, compression, ..Intake::new(&url, api_key) }
     }
 
-    fn relay(&mut self, site: &str) -> relay::Settings {
+    fn relay(&mut self, site: &str, worker: Option<String>) -> relay::Settings {
         let no_proxy = self.take(&keys::NO_PROXY, Vec::new(), parse::list);
-        let traces = self.traces_intake(site);
+        let traces = self.traces_intake(site, worker);
         let common_key = self.common_key(traces.api_key.as_ref());
         relay::Settings {
             traces,
@@ -209,12 +214,17 @@ impl Reader<'_> {
 
     /// An address; a user and password in it would be a secret, so the value is shown without.
     pub(super) fn url(&mut self, key: &Key) -> Option<String> {
+        self.url_or(key, &using(key))
+    }
+
+    /// The same, with what is done `instead` of using one that is wrong.
+    pub(super) fn url_or(&mut self, key: &Key, instead: &str) -> Option<String> {
         let (place, text) = self.env.text(key)?;
         match parse::base_url(&text) {
             Ok(url) => Some(url),
             Err(wrong) => {
                 let shown = Url::new(&text).to_string();
-                self.problems.push(Problem::new(place, &shown, &wrong, &using(key)));
+                self.problems.push(Problem::new(place, &shown, &wrong, instead));
                 None
             }
         }
@@ -256,6 +266,7 @@ impl Reader<'_> {
         &mut self,
         sending: bool,
         features: &[String],
+        is_to_worker: bool,
         install: Option<&Install>,
     ) -> pipeline::Settings {
         let span_tags = self.span_tags();
@@ -293,6 +304,9 @@ impl Reader<'_> {
             discards_own_calls: false,
             primary_tags: self.take(&keys::PRIMARY_TAGS, Vec::new(), parse::list),
             obfuscation: self.obfuscation(features),
+            older: is_to_worker || has("disable-convert-traces"),
+            to_worker: is_to_worker,
+            features: features.to_vec(),
         }
     }
 

@@ -96,9 +96,11 @@ fn every_key_is_in_the_table_once() {
         include_str!("multi_line.rs"),
         include_str!("obfuscation.rs"),
         include_str!("otlp.rs"),
+        include_str!("otlp_signals.rs"),
         include_str!("platform.rs"),
         include_str!("proxy_keys.rs"),
         include_str!("sending.rs"),
+        include_str!("worker.rs"),
     ];
     let declared = declared.map(|source| source.matches(": Key =").count());
     assert_eq!(listed.len(), declared.iter().sum::<usize>());

@@ -59,8 +59,6 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("DD_HOSTNAME_TRUST_UTS_NAMESPACE", HOST),
     ("DD_OTLP_CONFIG_GRPC_PORT", OTLP_PORTS),
     ("DD_OTLP_CONFIG_HTTP_PORT", OTLP_PORTS),
-    ("DD_OTLP_CONFIG_LOGS_ENABLED", OTLP),
-    ("DD_OTLP_CONFIG_METRICS_ENABLED", OTLP),
     ("DD_TELEMETRY_ENABLED", OWN_METRICS),
     (
         "apm_config.analyzed_rate_by_service",
@@ -79,7 +77,6 @@ pub const SETTINGS: &[(&str, &str)] = &[
 const AT_ONCE: &str = "a request is worked on when it has arrived: none waits for its turn, and none is dropped for having waited";
 const HOST: &str = "the system is not asked for a host name, see `DD_HOSTNAME`";
 const INJECTION: &str = "for what puts tracers into other processes";
-const OTLP: &str = "OTLP metrics and logs are not received yet";
 const OTLP_PORTS: &str = "older names: `DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT` and `…_HTTP_ENDPOINT` say where";
 const OWN_METRICS: &str = "there are no metrics and profiles of the agent itself";
 const PLANS: &str = "no span carries execution plans";

@@ -8,10 +8,12 @@ use hyper::header::HeaderValue;
 use ring::digest;
 use serde::{Serialize, Serializer};
 
+use crate::intake::Settings;
 use crate::intake::obfuscation::{self, Obfuscation};
-use crate::intake::{Settings, route};
+use crate::intake::route::{self, Route};
 use crate::pipeline;
 use crate::proxy::{EVP_HEADERS, Endpoint, Proxy};
+use crate::trace::decode::ApiVersion;
 use crate::trace::sample::AnalyzedSpan;
 use crate::trace::stats;
 use crate::version;
@@ -30,6 +32,9 @@ struct Document<'a> {
     version: &'a str,
     git_commit: &'a str,
     endpoints: &'a [&'a str],
+    /// As they are set, whether they have an effect or not.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    feature_flags: &'a [String],
     /// A tracer may drop what it does not sample, once it has computed stats of it, and may compute them: only where somebody receives
     /// those stats. The viewer has to see every trace, and so has the probabilistic sampler.
     client_drop_p0s: bool,
@@ -95,7 +100,10 @@ impl Info {
     /// The document for these settings. It stays the same for the life of the process.
     pub(super) fn new(intake: &Settings, pipeline: &pipeline::Settings, proxy: &Proxy) -> Self {
         let is_on = |path: &&str| Endpoint::of(path).is_none_or(|endpoint| proxy.is_on(endpoint));
-        let endpoints: Vec<&str> = route::LISTED.into_iter().filter(is_on).collect();
+        let is_read =
+            |path: &&str| !pipeline.to_worker || route::of(path) != Route::Traces(ApiVersion::V10);
+        let endpoints = route::LISTED.into_iter().filter(is_on).filter(is_read);
+        let endpoints: Vec<&str> = endpoints.collect();
         let span_kinds: &[&str] = if pipeline.stats_by_span_kind {
             &["server", "consumer", "client", "producer"]
         } else {
@@ -104,6 +112,7 @@ impl Info {
         let document = Document {
             version: version::AGENT,
             git_commit: "",
+            feature_flags: &pipeline.features,
             endpoints: &endpoints,
             client_drop_p0s: pipeline.sending && pipeline.sampling.probabilistic.is_none(),
             span_meta_structs: true,
@@ -216,6 +225,9 @@ mod tests {
             stats_disabled: false,
             component_to_name: false,
             big_resource: false,
+            older: false,
+            to_worker: false,
+            features: Vec::new(),
             obfuscation: Default::default(),
             filters: Default::default(),
             replace: Vec::new(),
@@ -250,6 +262,20 @@ mod tests {
         let top_level =
             text.lines().filter_map(|line| line.strip_prefix("\t\"")?.split('"').next());
         assert_eq!(top_level.collect::<Vec<_>>(), keys);
+    }
+
+    #[test]
+    fn a_worker_is_sent_nothing_that_it_can_not_read() {
+        let offers = |document: serde_json::Value, path: &str| {
+            document["endpoints"].as_array().unwrap().iter().any(|own| own == path)
+        };
+        for (to_worker, older) in [(false, false), (false, true), (true, true)] {
+            let change = |settings: &mut pipeline::Settings| {
+                (settings.to_worker, settings.older) = (to_worker, older);
+            };
+            assert_eq!(offers(document(change), "/v1.0/traces"), !to_worker);
+            assert!(offers(document(change), "/v0.4/traces"));
+        }
     }
 
     #[test]

@@ -105,23 +105,47 @@ impl Batch {
         now_ms: u64,
         out: &mut dyn FnMut(Payload) -> Vec<u8>,
     ) -> Pushed {
+        self.push_with(u64::from(message.lines), now_ms, out, |batch| batch.write(message))
+    }
+
+    /// The same with an entry that is written already, a JSON object, and counts as so many lines.
+    pub fn push_entry(
+        &mut self,
+        entry: &[u8],
+        lines: u64,
+        now_ms: u64,
+        out: &mut dyn FnMut(Payload) -> Vec<u8>,
+    ) -> Pushed {
+        self.push_with(lines, now_ms, out, |batch| {
+            batch.begin();
+            batch.body.extend_from_slice(entry);
+        })
+    }
+
+    fn push_with(
+        &mut self,
+        lines: u64,
+        now_ms: u64,
+        out: &mut dyn FnMut(Payload) -> Vec<u8>,
+        write: impl Fn(&mut Self),
+    ) -> Pushed {
         let before = self.body.len();
-        self.write(message);
+        write(self);
         // The bracket at the end counts too.
-        if self.body.len() >= self.limits.bytes_max {
-            if self.messages == 0 {
-                self.body.clear();
-                return Pushed::TooLarge;
-            }
+        if self.body.len() >= self.limits.bytes_max && self.messages > 0 {
             // The batch leaves without it. It is large, so that it is rare.
             self.body.truncate(before);
             self.leave(out);
-            return self.push(message, now_ms, out);
+            write(self);
+        }
+        if self.body.len() >= self.limits.bytes_max {
+            self.body.clear();
+            return Pushed::TooLarge;
         }
         if self.messages == 0 {
             self.opened_ms = now_ms;
         }
-        self.count(u64::from(message.lines));
+        self.count(lines);
         if self.messages >= self.limits.messages_max {
             self.leave(out);
         }
@@ -156,8 +180,8 @@ impl Batch {
 
     /// Writes the entry, with the sign before it.
     fn write(&mut self, message: &Message<'_>) {
+        self.begin();
         let body = &mut self.body;
-        body.push(if self.messages == 0 { b'[' } else { b',' });
         body.extend_from_slice(b"{\"message\":\"");
         push_text(&message.text, body);
         let status = (self.level)(&message.text);
@@ -172,6 +196,11 @@ impl Batch {
             true => body.extend_from_slice(&self.usual_end),
             false => self.attributes.push_end(Some(message), body),
         }
+    }
+
+    /// Appends the sign before an entry.
+    fn begin(&mut self) {
+        self.body.push(if self.messages == 0 { b'[' } else { b',' });
     }
 
     /// Counts the entry that was just written.

@@ -9,6 +9,9 @@
 //!
 //! What a metric is sent under is encoded once, when it is first seen; a known one costs one look and an addition, and no allocation.
 //!
+//! Points that others have put together already, such as those of OTLP, go through a [`writer`], and the sketches of their histograms are made in
+//! [`spread`].
+//!
 //! Counting ([`tally`]): each value is a sample, and so is the copy of a histogram that is sent as a distribution. Samples that came are
 //! aggregated once their bucket is flushed, or rejected (not finite; a time of its own where the kind has none), or shed. The points that are made of
 //! them are items of their own, which begin when they are made, as stats groups do: one for each value of a series, one for each bucket of
@@ -25,10 +28,12 @@ mod messages;
 pub mod sample;
 mod series;
 mod sketch;
+mod spread;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
+mod writer;
 
 use crate::limits::{METRIC_BYTES_MAX, METRIC_CONTEXTS_MAX};
 
@@ -36,6 +41,9 @@ pub use aggregator::Aggregator;
 pub use body::{BodyKind, Output, OutputPart};
 pub use histogram::Aggregate;
 pub use sample::{Check, Event, Kind, Origin, Sample, Values};
+pub use sketch::Sketch;
+pub use spread::{Exponential, OutOfRange};
+pub use writer::{Number, Series, Writer};
 
 /// Seconds of a bucket, and the interval of every rate.
 const BUCKET_S: u64 = 10;

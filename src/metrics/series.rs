@@ -9,6 +9,8 @@ use super::sketch::Sketch;
 /// How the intake understands the points of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
+    /// So many since the point before.
+    Count = 1,
     /// Per second, over an interval of 10 seconds.
     Rate = 2,
     /// As they are.

@@ -6,38 +6,41 @@
 
 use crate::wire;
 
-/// How much wider each bin is than the one before it: 1 + 2/128.
-const GAMMA_LN: f64 = 0.015_504_186_535_965_254;
+/// How much wider each bin is than the one before it.
+pub(super) const GAMMA: f64 = 1.0 + 2.0 / 128.0;
+
+/// Its natural logarithm.
+pub(super) const GAMMA_LN: f64 = 0.015_504_186_535_965_254;
 
 /// Values whose distance from 0 is less than the lower bound of bin 1 count as 0.
 const NORM_MIN: f64 = 9.941_854_089_121_45e-10;
 
 /// The bin of the value 1.
-const BIAS: f64 = 1338.0;
+pub(super) const BIAS: f64 = 1338.0;
 
 /// The bin of everything that is larger than its neighbours can tell.
-const KEY_MAX: i16 = i16::MAX;
+pub(super) const KEY_MAX: i16 = i16::MAX;
 
 /// Bins of one sketch. Above it the lowest ones are added up.
 const BINS_MAX: usize = 4096;
 
 /// A bin and how many values are in it, never 0.
-type Bin = (i16, u32);
+pub(super) type Bin = (i16, u32);
 
 /// A sketch of the values of one bucket.
 #[derive(Debug, Default)]
-pub(super) struct Sketch {
+pub struct Sketch {
     /// By their keys. Where one has more values than fit, several follow each other, the one that is not full first.
-    bins: Vec<Bin>,
-    count: u64,
-    min: f64,
-    max: f64,
-    sum: f64,
-    avg: f64,
+    pub(super) bins: Vec<Bin>,
+    pub(super) count: u64,
+    pub(super) min: f64,
+    pub(super) max: f64,
+    pub(super) sum: f64,
+    pub(super) avg: f64,
 }
 
 /// The bin of a finite value.
-fn key(value: f64) -> i16 {
+pub(super) fn key(value: f64) -> i16 {
     let distance = value.abs();
     if distance < NORM_MIN {
         return 0;
@@ -48,11 +51,34 @@ fn key(value: f64) -> i16 {
     if value < 0.0 { -key } else { key }
 }
 
+/// Where a bin begins, seen from 0.
+pub(super) fn bound(key: i16) -> f64 {
+    let distance = ((f64::from(key.abs()) - BIAS) * GAMMA_LN).exp();
+    match key.signum() {
+        0 => 0.0,
+        1 => distance,
+        _ => -distance,
+    }
+}
+
 impl Sketch {
     /// Adds a finite value that stands for `exact` values, of which `whole` is the whole part and at least 1: bins count whole values, the sum
     /// takes all. Whether it did: not where that takes more than `room` bytes of further memory.
     pub(super) fn add(&mut self, value: f64, exact: f64, whole: u32, room: usize) -> bool {
-        if !self.count_in(key(value), whole, room) {
+        self.add_in(key(value), value, exact, whole, room)
+    }
+
+    /// The same with the bin that the value is counted in.
+    #[inline]
+    pub(super) fn add_in(
+        &mut self,
+        key: i16,
+        value: f64,
+        exact: f64,
+        whole: u32,
+        room: usize,
+    ) -> bool {
+        if !self.count_in(key, whole, room) {
             return false;
         }
         if self.count == 0 {
@@ -108,7 +134,7 @@ impl Sketch {
     }
 
     /// Whether it has no values.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::trace::decode::otlp::Encoding;
+use crate::trace::decode::otlp::{Encoding, Signal};
 use crate::wire;
 
 /// Codes of gRPC that are answered with, also within answers over HTTP.
@@ -22,23 +22,38 @@ pub(super) enum Code {
     Internal = 13,
 }
 
-/// An `ExportTraceServiceResponse`: empty where everything was taken.
-pub(super) fn taken(encoding: Encoding, rejected: u64) -> Vec<u8> {
-    const WHY: &str = "spans without a trace id or span id, or of a trace with such a span";
+/// What was not taken, by signal: the field's name in JSON, and why.
+fn rejections(signal: Signal) -> (&'static str, &'static str) {
+    match signal {
+        Signal::Traces => {
+            ("rejectedSpans", "spans without a trace id or span id, or of a trace with such a span")
+        }
+        Signal::Metrics => (
+            "rejectedDataPoints",
+            "points without a name or finite number, of an unknown temporality, with bounds out of order, not newer than the point before, \
+             cumulative exponential histograms, or totals of more metrics than can be remembered",
+        ),
+        Signal::Logs => ("rejectedLogRecords", "records that are too large"),
+    }
+}
+
+/// An `Export…ServiceResponse`: empty where everything was taken.
+pub(super) fn taken(signal: Signal, encoding: Encoding, rejected: u64) -> Vec<u8> {
+    let (name, why) = rejections(signal);
     match (encoding, rejected) {
         (Encoding::Protobuf, 0) => Vec::new(),
         (Encoding::Json, 0) => b"{}".to_vec(),
         (Encoding::Protobuf, _) => {
             let mut partial = Vec::new();
             wire::number(&mut partial, 0x08, rejected);
-            wire::bytes(&mut partial, 0x12, WHY.as_bytes());
+            wire::bytes(&mut partial, 0x12, why.as_bytes());
             let mut response = Vec::new();
             wire::bytes(&mut response, 0x0a, &partial);
             response
         }
         (Encoding::Json, _) => {
             // Whole numbers of 64 bits are text in the JSON of protobuf.
-            let partial = json!({"rejectedSpans": rejected.to_string(), "errorMessage": WHY});
+            let partial = json!({name: rejected.to_string(), "errorMessage": why});
             json!({"partialSuccess": partial}).to_string().into_bytes()
         }
     }
@@ -59,16 +74,18 @@ pub(super) fn status(encoding: Encoding, code: Code, message: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Encoding, status, taken};
+    use super::{Code, Encoding, Signal, status, taken};
 
     #[test]
     fn what_was_taken_is_said_in_both_encodings() {
-        assert!(taken(Encoding::Protobuf, 0).is_empty());
-        assert_eq!(taken(Encoding::Json, 0), b"{}");
-        let partial = taken(Encoding::Protobuf, 300);
+        assert!(taken(Signal::Traces, Encoding::Protobuf, 0).is_empty());
+        assert_eq!(taken(Signal::Traces, Encoding::Json, 0), b"{}");
+        let partial = taken(Signal::Traces, Encoding::Protobuf, 300);
         assert_eq!(partial[..7], [0x0a, 72, 0x08, 0xac, 0x02, 0x12, 67]);
-        let text = String::from_utf8(taken(Encoding::Json, 3)).unwrap();
+        let text = String::from_utf8(taken(Signal::Traces, Encoding::Json, 3)).unwrap();
         assert!(text.contains(r#""rejectedSpans":"3""#) && text.contains("errorMessage"), "{text}");
+        let text = String::from_utf8(taken(Signal::Metrics, Encoding::Json, 3)).unwrap();
+        assert!(text.contains(r#""rejectedDataPoints":"3""#), "{text}");
     }
 
     #[test]

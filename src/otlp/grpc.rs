@@ -10,13 +10,18 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use crate::limits::OTLP_BODIES_SHARED_BYTES_MAX;
 use crate::otlp::answer::{self, Code};
 use crate::otlp::coding::{Coding, Failure};
-use crate::otlp::traces::Traces;
+use crate::otlp::signals::Signals;
 use crate::otlp::unary::Unary;
 use crate::otlp::{GRPC_CONNECTIONS_MAX, Settings};
 use crate::server::{self, Entry, Floor, Http2, Missing};
-use crate::trace::decode::otlp::{Encoding, Error};
+use crate::trace::decode::otlp::{Encoding, Error, Signal};
 
-const EXPORT_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// The methods that there are.
+const METHODS: [(&str, Signal); 3] = [
+    ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", Signal::Traces),
+    ("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", Signal::Metrics),
+    ("/opentelemetry.proto.collector.logs.v1.LogsService/Export", Signal::Logs),
+];
 
 /// Bytes in front of a message: whether it is packed, and its length.
 const PREFIX_BYTES: usize = 5;
@@ -30,11 +35,11 @@ type Refusal = (Code, String);
 pub(super) struct Desk {
     floor: Floor<Http2>,
     message_bytes_max: usize,
-    traces: Rc<Traces>,
+    signals: Rc<Signals>,
 }
 
 impl Desk {
-    pub(super) fn new(settings: &Settings, traces: Rc<Traces>) -> Self {
+    pub(super) fn new(settings: &Settings, signals: Rc<Signals>) -> Self {
         let message_bytes_max = settings.grpc_message_bytes_max;
         let floor = Floor::new(
             settings.connections_max.min(GRPC_CONNECTIONS_MAX),
@@ -42,7 +47,7 @@ impl Desk {
             OTLP_BODIES_SHARED_BYTES_MAX,
             Http2::new(settings.grpc_requests_max),
         );
-        Self { floor, message_bytes_max, traces }
+        Self { floor, message_bytes_max, signals }
     }
 
     async fn call(
@@ -51,24 +56,30 @@ impl Desk {
         incoming: Incoming,
         entry: &Entry,
     ) -> Result<Vec<u8>, Refusal> {
-        if head.uri.path() != EXPORT_TRACES {
-            let text = format!("unknown method {}: only traces are taken here", head.uri.path());
+        let path = head.uri.path();
+        let signal = METHODS.iter().find(|(own, _)| *own == path).map(|(_, signal)| *signal);
+        let Some(signal) = signal.filter(|signal| self.signals.has(*signal)) else {
+            let text = match signal {
+                None => format!("unknown method {path}"),
+                Some(signal) => format!("{signal:?} are not taken: they are switched off"),
+            };
             return Err((Code::Unimplemented, text));
-        }
+        };
         let coding = Coding::named(text(&head.headers, "grpc-encoding"));
         let body = server::read(incoming, &self.floor.bodies, entry, false).await;
         let body = body.map_err(|missing| self.missing(missing))?;
-        let message = unpack(&body, coding, self.message_bytes_max)?;
+        let message = unpack(&body, coding, self.message_bytes_max)
+            .inspect_err(|_| self.signals.count_refusal())?;
         let computed_stats = server::is_true(text(&head.headers, "datadog-client-computed-stats"));
-        match self.traces.take(Encoding::Protobuf, computed_stats, &message) {
-            Ok(rejected) => Ok(answer::taken(Encoding::Protobuf, rejected)),
+        match self.signals.take(signal, Encoding::Protobuf, computed_stats, &message) {
+            Ok(rejected) => Ok(answer::taken(signal, Encoding::Protobuf, rejected)),
             Err(error @ Error::TooLarge) => Err((Code::ResourceExhausted, error.to_string())),
             Err(error) => Err((Code::InvalidArgument, error.to_string())),
         }
     }
 
     fn missing(&self, missing: Missing) -> Refusal {
-        self.traces.count_refusal();
+        self.signals.count_refusal();
         match missing {
             Missing::TooLarge => too_large(self.message_bytes_max),
             Missing::TooSlow => {

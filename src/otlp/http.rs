@@ -14,13 +14,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use crate::limits::OTLP_BODIES_SHARED_BYTES_MAX;
 use crate::otlp::answer::{self, Code};
 use crate::otlp::coding::{Coding, Failure};
-use crate::otlp::traces::Traces;
+use crate::otlp::signals::Signals;
 use crate::otlp::{Cors, Settings};
 use crate::server::{self, Entry, Floor, Http1, Missing};
-use crate::trace::decode::otlp::{Encoding, Error};
+use crate::trace::decode::otlp::{Encoding, Error, Signal};
 
-/// Where SDKs send traces.
-const TRACES: &str = "/v1/traces";
+/// Where SDKs send what.
+const PATHS: [(&str, Signal); 3] =
+    [("/v1/traces", Signal::Traces), ("/v1/metrics", Signal::Metrics), ("/v1/logs", Signal::Logs)];
 
 const COMPUTED_STATS: HeaderName = HeaderName::from_static("datadog-client-computed-stats");
 
@@ -31,11 +32,11 @@ pub(super) struct Desk {
     floor: Floor<Http1>,
     body_bytes_max: usize,
     cors: Cors,
-    traces: Rc<Traces>,
+    signals: Rc<Signals>,
 }
 
 impl Desk {
-    pub(super) fn new(settings: &Settings, traces: Rc<Traces>) -> Self {
+    pub(super) fn new(settings: &Settings, signals: Rc<Signals>) -> Self {
         let body_bytes_max = settings.http_body_bytes_max;
         let floor = Floor::new(
             settings.connections_max,
@@ -43,15 +44,16 @@ impl Desk {
             OTLP_BODIES_SHARED_BYTES_MAX,
             Http1::new(),
         );
-        Self { floor, body_bytes_max, cors: settings.cors.clone(), traces }
+        Self { floor, body_bytes_max, cors: settings.cors.clone(), signals }
     }
 
     async fn respond(&self, head: &Parts, incoming: Incoming, entry: &Entry) -> Answer {
-        if let Some(early) = self.before_reading(head) {
-            return discarding(early, head, incoming, entry).await;
-        }
+        let signal = match self.before_reading(head) {
+            Ok(signal) => signal,
+            Err(early) => return discarding(*early, head, incoming, entry).await,
+        };
         let (Some(encoding), Some(coding)) = (encoding(head), coding(head)) else {
-            self.traces.count_refusal();
+            self.signals.count_refusal();
             let early = text(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "supported: application/x-protobuf and application/json, as they are or by gzip, deflate or zstd",
@@ -60,9 +62,9 @@ impl Desk {
         };
         match server::read(incoming, &self.floor.bodies, entry, expects_continue(head)).await {
             Ok(body) => match coding.unpack(&body, self.body_bytes_max) {
-                Ok(plain) => self.take(head, encoding, &plain),
+                Ok(plain) => self.take(head, signal, encoding, &plain),
                 Err(failure) => {
-                    self.traces.count_refusal();
+                    self.signals.count_refusal();
                     match failure {
                         Failure::TooLarge => self.too_large(encoding),
                         Failure::Malformed => {
@@ -72,7 +74,7 @@ impl Desk {
                 }
             },
             Err(missing) => {
-                self.traces.count_refusal();
+                self.signals.count_refusal();
                 match missing {
                     Missing::TooLarge => self.too_large(encoding),
                     Missing::TooSlow => last(refused(
@@ -88,26 +90,29 @@ impl Desk {
         }
     }
 
-    /// The answer to a request whose body is of no interest.
-    fn before_reading(&self, head: &Parts) -> Option<Answer> {
-        if head.uri.path() != TRACES {
-            return Some(text(StatusCode::NOT_FOUND, "404 page not found"));
-        }
+    /// What the request carries, or the answer to one whose body is of no interest.
+    fn before_reading(&self, head: &Parts) -> Result<Signal, Box<Answer>> {
+        let path = head.uri.path();
+        let signal = PATHS.iter().find(|(own, _)| *own == path).map(|(_, signal)| *signal);
+        let Some(signal) = signal.filter(|signal| self.signals.has(*signal)) else {
+            return Err(text(StatusCode::NOT_FOUND, "404 page not found").into());
+        };
         if let Some(preflight) = self.cors.preflight(head) {
-            return Some(preflight);
+            return Err(preflight.into());
         }
-        (head.method != Method::POST).then(|| {
+        if head.method != Method::POST {
             let mut answer =
                 text(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]");
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            answer
-        })
+            return Err(answer.into());
+        }
+        Ok(signal)
     }
 
-    fn take(&self, head: &Parts, encoding: Encoding, body: &[u8]) -> Answer {
+    fn take(&self, head: &Parts, signal: Signal, encoding: Encoding, body: &[u8]) -> Answer {
         let computed_stats = server::is_true(header(head, &COMPUTED_STATS));
-        match self.traces.take(encoding, computed_stats, body) {
-            Ok(rejected) => of(StatusCode::OK, encoding, answer::taken(encoding, rejected)),
+        match self.signals.take(signal, encoding, computed_stats, body) {
+            Ok(rejected) => of(StatusCode::OK, encoding, answer::taken(signal, encoding, rejected)),
             Err(error @ Error::TooLarge) => {
                 refused(encoding, StatusCode::PAYLOAD_TOO_LARGE, &error.to_string())
             }

@@ -1,8 +1,8 @@
 //! OTLP in: what OpenTelemetry's SDKs send, over HTTP (`http`) and gRPC (`grpc`), on ports of their own that are open only where the user asks for
 //! them.
 //!
-//! `listen` binds before the app is spawned. A request's body is unpacked (`coding`) and given to the pipeline (`traces`) before it is
-//! answered; the `answer` says what became of it in the request's own encoding. As on the trace agent's port, no answer waits for the network
+//! `listen` binds before the app is spawned. A request's body is unpacked (`coding`) and taken (`signals`) before it is answered: spans by the
+//! pipeline (`traces`), [`metrics`] and [`logs`] by what has their names. The `answer` says what became of it in the request's own encoding. As on the trace agent's port, no answer waits for the network
 //! or the relay, and none is an error because of them.
 
 mod answer;
@@ -11,10 +11,14 @@ mod cors;
 mod grpc;
 mod http;
 mod listen;
+pub mod logs;
+pub mod metrics;
+mod signals;
 mod traces;
 mod unary;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,8 +53,44 @@ pub struct Settings {
     pub receive_timeout: Duration,
     /// Connections at once, of each kind.
     pub connections_max: usize,
+    /// Whether traces are taken.
+    pub are_traces_taken: bool,
     /// The rules for spans.
     pub traces: Rules,
+    /// What becomes of metrics.
+    pub metrics: metrics::Settings,
+    /// What becomes of logs.
+    pub logs: logs::Settings,
+}
+
+/// The ways on for what OTLP brings beside traces.
+pub struct Outlets {
+    /// What all points have beside their own tags.
+    pub points: crate::metrics::Settings,
+    /// Takes bodies of points.
+    pub metrics: Box<dyn FnMut(crate::metrics::Output)>,
+    /// Takes batches of logs, and gives a buffer for the next.
+    pub logs: crate::logs::Outlet,
+    /// What is learnt of the platform.
+    pub learnt: Learnt,
+}
+
+/// Tags of the platform that are learnt while the app runs, `key:value` each. Clones are the same one; what it holds is taken out once.
+#[derive(Clone, Debug, Default)]
+pub struct Learnt(Rc<RefCell<Option<LearntTags>>>);
+
+/// What a [`Learnt`] holds.
+#[derive(Debug)]
+struct LearntTags {
+    metrics: Vec<String>,
+    logs: Vec<String>,
+}
+
+impl Learnt {
+    /// Has further points and records say these, beside what the settings say, in the place of what was learnt before.
+    pub fn tell(&self, metrics: Vec<String>, logs: Vec<String>) {
+        *self.0.borrow_mut() = Some(LearntTags { metrics, logs });
+    }
 }
 
 /// An address to listen on.
@@ -71,6 +111,12 @@ pub struct Cors {
     pub headers: Vec<String>,
 }
 
+impl fmt::Debug for Outlets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlets").finish_non_exhaustive()
+    }
+}
+
 /// Connections of gRPC at once, whatever the settings allow: each may hold half a megabyte, and an SDK has one.
 const GRPC_CONNECTIONS_MAX: usize = 256;
 
@@ -80,23 +126,34 @@ pub async fn serve(
     listeners: Listeners,
     settings: &Settings,
     pipeline: Rc<RefCell<Pipeline>>,
+    outlets: Outlets,
     ledger: Arc<Ledger>,
     stop: watch::Receiver<Option<Instant>>,
 ) {
     let Listeners { http, grpc } = listeners;
-    let traces = Rc::new(traces::Traces::new(pipeline, settings.traces.clone(), ledger));
+    if http.is_empty() && grpc.is_empty() {
+        return;
+    }
+    let traces = settings
+        .are_traces_taken
+        .then(|| traces::Traces::new(pipeline, settings.traces.clone(), Arc::clone(&ledger)));
+    let signals = Rc::new(signals::Signals::new(settings, traces, outlets, ledger));
+    let waiting = Rc::clone(&signals);
+    let leaving = spawn_local(async move { waiting.run().await });
     let timeout = settings.receive_timeout;
     let over_http = (!http.is_empty()).then(|| {
-        let desk = Rc::new(http::Desk::new(settings, Rc::clone(&traces)));
+        let desk = Rc::new(http::Desk::new(settings, Rc::clone(&signals)));
         let stop = stop.clone();
         spawn_local(async move { server::serve(http, &desk, timeout, stop).await })
     });
     if !grpc.is_empty() {
-        let desk = Rc::new(grpc::Desk::new(settings, traces));
+        let desk = Rc::new(grpc::Desk::new(settings, Rc::clone(&signals)));
         server::serve(grpc, &desk, timeout, stop).await;
     }
     if let Some(over_http) = over_http {
         // A fault of the task has ended it, and is no reason to end the other.
         over_http.await.ok();
     }
+    leaving.abort();
+    signals.finish();
 }

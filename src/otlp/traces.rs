@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::signals::now_ns;
 use crate::ledger::{Counts, Ledger, Shed};
 use crate::pipeline::{OtlpRequest, Pipeline};
 use crate::trace::decode::otlp::{Encoding, Error, Rules};
@@ -41,16 +40,4 @@ impl Traces {
             Ok(0)
         })
     }
-
-    /// Counts a body that was refused before anybody looked at it.
-    pub(super) fn count_refusal(&self) {
-        self.ledger.bodies_refused.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Nanoseconds since 1970; 0 for a clock before that.
-fn now_ns() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }

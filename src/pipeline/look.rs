@@ -20,7 +20,7 @@ pub(super) fn spans(work: &Work, strings: &Strings) -> Vec<Span> {
             kind: text(span.kind),
             start_ns: span.start as i64,
             duration_ns: span.duration,
-            error: span.error,
+            error: span.error != 0,
             error_message: text(span.notes.error_message),
             error_type: text(span.notes.error_type),
             http_status: if span.notes.status_code == 0 {

@@ -7,6 +7,7 @@
 mod install;
 mod look;
 mod otlp;
+mod place;
 mod platform;
 mod sampled;
 mod stats;
@@ -24,12 +25,12 @@ use crate::trace::decode::{self, ApiVersion};
 use crate::trace::filter::{self, Filters};
 use crate::trace::keys::Keys;
 use crate::trace::model::Body;
-use crate::trace::payload::{Agent, Batch};
+use crate::trace::payload::{Agent, Batch, Encoded};
 use crate::trace::redact::Redactor;
 use crate::trace::redact::replace::{self, Rules};
 use crate::trace::sample::{self, Reply, Samplers};
 use crate::trace::stats::{ClientStats, Concentrator, Flushed};
-use crate::trace::{Tracer, chunk, normalise, obfuscate};
+use crate::trace::{Tracer, chunk, normalise, obfuscate, older};
 use crate::{version, view};
 
 pub use install::Install;
@@ -81,6 +82,13 @@ pub struct Settings {
     pub filters: filter::Settings,
     /// `DD_APM_REPLACE_TAGS`.
     pub replace: Vec<replace::Setting>,
+    /// Payloads have the older form, `tracerPayloads` (`DD_APM_FEATURES` has `disable-convert-traces`, or they go to a worker of Observability
+    /// Pipelines or Vector).
+    pub older: bool,
+    /// They go to such a worker, which reads no other form: tracers are not offered v1.0, whose bodies leave in the default form always.
+    pub to_worker: bool,
+    /// `DD_APM_FEATURES` as it is set.
+    pub features: Vec<String>,
     /// How long a batch that is not full waits.
     pub flush_interval: Duration,
     /// Whether anything is sent: there is an API key. Without one nothing is sampled out, every rate is 1 and `client_drop_p0s` is false.
@@ -174,6 +182,8 @@ pub struct Pipeline {
     body: Body,
     work: chunk::Work,
     batch: Batch,
+    /// The batch of the older form. Only where it is asked for has it anything.
+    older: older::Batch,
     /// When the oldest chunk of the batch came, in nanoseconds since 1970; nothing while it is empty.
     batch_since_ns: Option<u64>,
     /// Tags are still to come: see [`Pipeline::hold`].
@@ -189,7 +199,7 @@ pub struct Pipeline {
     client_stats: ClientStats,
     /// When they are looked at next, in nanoseconds since 1970.
     client_stats_due_ns: u64,
-    group_words: Vec<u32>,
+    grouping: stats::Grouping,
 }
 
 impl fmt::Debug for Pipeline {
@@ -215,11 +225,13 @@ impl Pipeline {
             component_to_name: settings.component_to_name,
             resource_bytes_max: settings.resource_bytes_max(),
             discards_own_calls: settings.discards_own_calls,
+            older: settings.older,
             field_tags: keys.field_tags(),
         };
         let mut problems = Vec::new();
         let filters =
             Filters::compile(&settings.filters, settings.component_to_name, &mut problems);
+        let filters = filters.in_form(settings.older);
         let replace_rules = Rules::compile(&settings.replace_rules(), &mut problems);
         for problem in &problems {
             tracing::error!("{problem}");
@@ -232,6 +244,7 @@ impl Pipeline {
             body: Body::default(),
             work: chunk::Work::default(),
             batch: Batch::default(),
+            older: older::Batch::default(),
             batch_since_ns: None,
             is_holding: false,
             buffer: Vec::new(),
@@ -243,7 +256,7 @@ impl Pipeline {
             concentrator: stats::concentrator(&settings, now_ns),
             client_stats: stats::client_stats(&settings, now_ns),
             client_stats_due_ns: now_ns,
-            group_words: Vec::new(),
+            grouping: stats::Grouping::new(&settings),
             settings,
             ledger,
             outlet,
@@ -338,26 +351,24 @@ impl Pipeline {
         self.send_stats(now_ns, buckets);
     }
 
-    /// Hands the batch to the relay.
+    /// Hands the batches to the relay, a payload of each form.
     fn send_batch(&mut self) {
         self.batch_since_ns = None;
-        if self.batch.is_empty() {
-            return;
+        if !self.batch.is_empty() {
+            let mut body = std::mem::take(&mut self.buffer);
+            body.clear();
+            let parts = self.batch.encode(&agent(&self.settings), &mut body);
+            self.send_traces(body, parts);
         }
-        let agent = Agent {
-            hostname: &self.settings.hostname,
-            env: &self.settings.env,
-            version: version::AGENT,
-            target_tps: self.settings.sampling.target_tps,
-            errors_tps: self.settings.sampling.errors_tps,
-            rare_sampler: self.settings.sampling.rare.is_some(),
-            container_tags: &self.settings.container_tags,
-            function_tags: &self.settings.function_tags,
-            apm_mode: &self.settings.apm_mode,
-        };
-        let mut body = std::mem::take(&mut self.buffer);
-        body.clear();
-        let tracer_payloads = self.batch.encode(&agent, &mut body);
+        if !self.older.is_empty() {
+            let mut body = std::mem::take(&mut self.buffer);
+            body.clear();
+            let parts = self.older.encode(&agent(&self.settings), &mut body);
+            self.send_traces(body, parts);
+        }
+    }
+
+    fn send_traces(&mut self, body: Vec<u8>, tracer_payloads: Vec<Encoded>) {
         let mut counts = Counts::default();
         let mut parts = Vec::with_capacity(tracer_payloads.len());
         for part in tracer_payloads {
@@ -417,5 +428,20 @@ impl Pipeline {
         if is_batch {
             self.buffer = buffer;
         }
+    }
+}
+
+/// What the agent says of itself in each payload.
+fn agent(settings: &Settings) -> Agent<'_> {
+    Agent {
+        hostname: &settings.hostname,
+        env: &settings.env,
+        version: version::AGENT,
+        target_tps: settings.sampling.target_tps,
+        errors_tps: settings.sampling.errors_tps,
+        rare_sampler: settings.sampling.rare.is_some(),
+        container_tags: &settings.container_tags,
+        function_tags: &settings.function_tags,
+        apm_mode: &settings.apm_mode,
     }
 }

@@ -39,10 +39,12 @@ impl Pipeline {
         let is_new = |key: &String| !old.iter().any(|(own, _)| own == key);
         let new: Vec<_> = tags.iter().filter(|(key, _)| is_new(key)).cloned().collect();
         self.batch.add_span_tags(&new);
+        self.older.add_span_tags(&new);
         let is_replaced = |key: &String| tags.iter().any(|(own, _)| own == key);
         let kept = old.into_iter().filter(|(key, _)| !is_replaced(key));
         self.settings.span_tags = tags.iter().cloned().chain(kept).collect();
         self.keys = keys(&self.settings);
+        self.grouping = stats::Grouping::new(&self.settings);
     }
 
     /// Has `_dd.tags.container` say this in all payloads that leave from now on.

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use crate::trace::chunk::{Ready, SpanKind, Work};
+use crate::trace::keys::SPAN_TAGS_MAX;
 use crate::trace::payload::{Head, Payload};
 use crate::trace::stats::{
     Agent, ClientStats, Concentrator, GroupKey, Hit, PayloadKey, grpc_status_code, peer_tag_keys,
@@ -28,15 +29,74 @@ fn agent(settings: &Settings) -> Agent {
     Agent { env: settings.env.clone(), hostname: settings.hostname.clone() }
 }
 
+/// A tag that the user gives all spans, with its number among those: the bit of [`Ready::span_tags`] that a span has which names it itself.
+type UserTag = (usize, String, String);
+
+/// Those of the user's tags that stats are grouped by. They are written on spans when these are encoded, after they were counted; for the agent they
+/// are there before (spec: trace-agent 3.7).
+#[derive(Debug, Default)]
+struct UserTags {
+    peers: Vec<UserTag>,
+    primaries: Vec<UserTag>,
+    /// The bits of all.
+    mask: u64,
+}
+
+/// What groups are found by, beside the spans.
+#[derive(Debug, Default)]
+pub(super) struct Grouping {
+    user_tags: UserTags,
+    /// A span's group in numbers, used again for the next one.
+    words: Vec<u32>,
+}
+
+impl Grouping {
+    /// For these settings.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { user_tags: UserTags::of(settings, &peer_tags(settings)), words: Vec::new() }
+    }
+}
+
+impl UserTags {
+    /// Nearly always none.
+    fn of(settings: &Settings, peer_tags: &[String]) -> Self {
+        let named = |keys: &[String]| {
+            let tags = settings.span_tags.iter().take(SPAN_TAGS_MAX).enumerate();
+            let tags = tags.filter(|(_, (key, _))| keys.contains(key));
+            tags.map(|(bit, (key, value))| (bit, key.clone(), value.clone())).collect()
+        };
+        let (peers, primaries): (Vec<UserTag>, Vec<UserTag>) =
+            (named(peer_tags), named(&settings.primary_tags));
+        let mask = peers.iter().chain(&primaries).fold(0, |mask, (bit, ..)| mask | 1 << bit);
+        Self { peers, primaries, mask }
+    }
+
+    /// Which of them a span names itself, as a part of its group's words.
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    fn words(&self, span: &Ready) -> [u32; 2] {
+        let own = span.span_tags & self.mask;
+        [own as u32, (own >> 32) as u32]
+    }
+}
+
+/// Those of `tags` that the span lacks.
+fn lacking<'a>(tags: &'a [UserTag], span: &Ready) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let own = span.span_tags;
+    let lacking = tags.iter().filter(move |(bit, ..)| own & 1 << bit == 0);
+    lacking.map(|(_, key, value)| (key.as_str(), value.as_str()))
+}
+
 /// Counts the spans of a chunk that stats are made of.
 pub(super) fn count(
     settings: &Settings,
     concentrator: &mut Concentrator,
-    words: &mut Vec<u32>,
+    grouping: &mut Grouping,
     work: &Work,
     payload: &mut Payload,
     head: &Head<'_>,
+    now_ns: u64,
 ) {
+    let Grouping { user_tags, words } = grouping;
     let root = &work.spans[work.root];
     let rate = root.notes.sample_rate.filter(|rate| *rate > 0.0 && *rate <= 1.0);
     let weight = rate.map_or(1.0, |rate| 1.0 / rate);
@@ -46,20 +106,27 @@ pub(super) fn count(
         if !counts(span, settings.stats_by_span_kind) {
             continue;
         }
-        let bucket = concentrator.bucket(span.start.wrapping_add(span.duration));
+        let bucket = concentrator.bucket(span.start.wrapping_add(span.duration), now_ns);
         let (peers, base) = peers(span, work, settings.peer_tags_aggregation);
         key_words(words, span, work, bucket, synthetics, peers, base);
+        if work.is_older {
+            words.extend_from_slice(&[span.notes.span_kind, payload.head_number]);
+        }
+        if user_tags.mask != 0 {
+            words.extend_from_slice(&user_tags.words(span));
+        }
         let group = payload.groups.find(words, || {
             let text = |(key, value): &(Ref, Ref)| (strings.get(*key), strings.get(*value));
-            let peers: Vec<_> = peers.iter().chain(&base).map(text).collect();
-            let primaries: Vec<_> =
-                work.primaries[span.primaries.range()].iter().map(text).collect();
+            let of_user = lacking(&user_tags.peers, span);
+            let peers: Vec<_> = peers.iter().chain(&base).map(text).chain(of_user).collect();
+            let primaries = work.primaries[span.primaries.range()].iter().map(text);
+            let primaries: Vec<_> = primaries.chain(lacking(&user_tags.primaries, span)).collect();
             let grpc = grpc_status_code(strings.get(span.notes.grpc_status));
             let key = GroupKey {
                 grpc_status: &grpc,
                 peer_tags: &peers,
                 metric_tags: &primaries,
-                ..group_key(span, strings, synthetics)
+                ..group_key(span, work, strings, synthetics)
             };
             let base_service = strings.get(root.notes.base_service.1);
             concentrator.group(bucket, &payload_key(settings, head, base_service), &key)
@@ -69,7 +136,7 @@ pub(super) fn count(
             Hit {
                 duration_ns: span.duration,
                 weight,
-                error: span.error,
+                error: span.error != 0,
                 top_level: span.notes.is_top_level,
             },
         );
@@ -142,13 +209,22 @@ fn key_words(
     }
 }
 
-fn group_key<'a>(span: &Ready, strings: &'a Strings, synthetics: bool) -> GroupKey<'a> {
+fn group_key<'a>(
+    span: &Ready,
+    work: &Work,
+    strings: &'a Strings,
+    synthetics: bool,
+) -> GroupKey<'a> {
     GroupKey {
         service: strings.get(span.service),
         name: strings.get(span.name),
         resource: strings.get(span.resource),
         kind: strings.get(span.kind),
-        span_kind: span.span_kind.name(),
+        span_kind: if work.is_older {
+            strings.get(span.notes.span_kind)
+        } else {
+            span.span_kind.name()
+        },
         status_code: span.notes.status_code,
         synthetics,
         is_trace_root: span.parent_id == 0,

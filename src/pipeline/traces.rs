@@ -1,13 +1,15 @@
 //! A traces body through all its steps, chunk by chunk: normalise, count, sample, encode.
 
+use super::place::Place;
 use super::{Pipeline, TraceRequest, look, stats};
 use crate::ledger::Counts;
 use crate::trace::Tracer;
-use crate::trace::chunk::{Context, ReadyValue, is_rejected};
+use crate::trace::chunk::{Context, ReadyValue};
 use crate::trace::decode::Form;
 use crate::trace::encode::{self, Additions};
 use crate::trace::head::BodyFacts;
 use crate::trace::model::{Body, Chunk};
+use crate::trace::older;
 use crate::trace::payload::Head;
 use crate::trace::sample::{Decision, Seen, Share};
 use crate::trace::strings::{Mark, Ref};
@@ -26,9 +28,9 @@ impl Pipeline {
     pub(super) fn take_body(&mut self, body: &Body, request: &TraceRequest<'_>, now_ns: u64) {
         let source = body.source(request.body);
         let tracer = &request.tracer;
-        let facts = BodyFacts::of(body, source, tracer);
-        let head = facts.head();
-        self.take_chunks(body, source, &head, tracer, now_ns);
+        let is_older = self.settings.older && body.form != Form::V10;
+        let facts = BodyFacts::of(body, source, tracer, is_older);
+        self.take_chunks(body, source, &facts.head(), tracer, now_ns);
     }
 
     /// Takes the chunks of a decoded body to the payload of this head. How many spans were rejected.
@@ -42,19 +44,42 @@ impl Pipeline {
     ) -> u64 {
         let rules = self.rules.clone();
         let context = Context { body, source, tracer, rules: &rules, now_ns };
+        if !context.is_older() {
+            return self.take_each(&mut Place::Indexed { head, open: None }, &context);
+        }
+        let mut facts = older::Facts::of(head);
+        self.older.begin_body(body);
+        let rejected = self.take_each(&mut Place::Older(&mut facts), &context);
+        if self.older.finish_body(&facts.payload()) {
+            self.send_batch();
+        }
+        rejected
+    }
+
+    /// All chunks of a body. How many spans were rejected.
+    fn take_each(&mut self, place: &mut Place<'_, '_>, context: &Context<'_>) -> u64 {
+        let Context { body, tracer, .. } = *context;
         // As in the agent: of the chunks that are left the last takes the place of one of which nothing is sent, so this is the order in which
         // the samplers see them; and what the tracer dropped itself counts for those that are left.
         let mut left = std::mem::take(&mut self.left);
         left.clear();
-        left.extend(0..body.chunks.len());
-        let (mut at, mut open, mut rejected) = (0, None, 0);
+        let mut rejected = 0;
+        for (number, chunk) in body.chunks.iter().enumerate() {
+            if place.ignores(chunk) {
+                self.ledger.received(counts(chunk));
+                self.ledger.rejected(counts(chunk));
+            } else {
+                left.push(number);
+            }
+        }
+        let mut at = 0;
         while let Some(&number) = left.get(at) {
             let weight = dropped_p0_weight(tracer.dropped_p0_traces, left.len());
             let chunk = &body.chunks[number];
-            if is_rejected(chunk, body) {
+            if place.rejects(chunk, context) {
                 rejected += counts(chunk).spans;
             }
-            if self.take_chunk(chunk, &mut open, head, &context, weight) {
+            if self.take_chunk(chunk, place, context, weight) {
                 at += 1;
             } else {
                 left.swap_remove(at);
@@ -64,18 +89,17 @@ impl Pipeline {
         rejected
     }
 
-    /// One chunk; whether something of it is sent. `open` is the payload that the body's chunks go to, once there is one.
+    /// One chunk; whether something of it is sent.
     fn take_chunk(
         &mut self,
         chunk: &Chunk,
-        open: &mut Option<usize>,
-        head: &Head<'_>,
+        place: &mut Place<'_, '_>,
         context: &Context<'_>,
         dropped_p0_weight: f32,
     ) -> bool {
         let counts = counts(chunk);
         self.ledger.received(counts);
-        if is_rejected(chunk, context.body) {
+        if place.rejects(chunk, context) {
             self.ledger.rejected(counts);
             return false;
         }
@@ -83,25 +107,39 @@ impl Pipeline {
             self.ledger.filtered(counts);
             return false;
         }
-        if self.batch.encoded_bytes() >= self.batch_bytes_max() {
-            self.send_batch();
-            *open = None;
-        }
-        let open = *open.get_or_insert_with(|| self.open_payload(head, context.body));
-        let Some((mark, decision)) = self.decide(chunk, open, head, context, dropped_p0_weight)
-        else {
+        self.make_room(place, context.body);
+        let Some((mark, decision)) = self.decide(chunk, place, context, dropped_p0_weight) else {
             return false;
         };
         if decision.share == Share::Nothing {
-            let payload = self.batch.open(open);
+            let payload = place.payload(&mut self.batch, &mut self.older);
             payload.table.take_back(mark);
             payload.groups.take_back();
             self.ledger.sampled_out(Counts { spans: self.work.spans.len() as u64, ..counts });
             return false;
         }
-        self.send_chunk(chunk, open, mark, &decision, context);
+        self.send_chunk(chunk, place, mark, &decision, context);
         self.batch_since_ns.get_or_insert(context.now_ns);
         true
+    }
+
+    /// Sees to it that there is a payload for the next chunk, and that the batch has room.
+    fn make_room(&mut self, place: &mut Place<'_, '_>, body: &Body) {
+        match place {
+            Place::Indexed { head, open } => {
+                if self.batch.encoded_bytes() >= self.batch_bytes_max() {
+                    self.send_batch();
+                    *open = None;
+                }
+                open.get_or_insert_with(|| self.open_payload(head, body));
+            }
+            Place::Older(facts) => {
+                if self.older.encoded_bytes() >= self.batch_bytes_max() {
+                    self.older.finish_body(&facts.payload());
+                    self.send_batch();
+                }
+            }
+        }
     }
 
     /// The payload that the body's chunks go to.
@@ -119,33 +157,46 @@ impl Pipeline {
     fn decide(
         &mut self,
         chunk: &Chunk,
-        open: usize,
-        head: &Head<'_>,
+        place: &mut Place<'_, '_>,
         context: &Context<'_>,
         dropped_p0_weight: f32,
     ) -> Option<(Mark, Decision)> {
-        let payload = self.batch.open(open);
+        let payload = place.payload(&mut self.batch, &mut self.older);
         let mark = payload.table.strings.mark();
         self.work.take(chunk, &mut payload.table, context, &mut self.redactor);
         let own_calls = counts(chunk).spans - self.work.spans.len() as u64;
         if own_calls > 0 && self.is_own_calls_alone(chunk, own_calls) {
-            self.batch.open(open).table.take_back(mark);
+            place.payload(&mut self.batch, &mut self.older).table.take_back(mark);
             return None;
         }
-        let payload = self.batch.open(open);
+        let payload = place.payload(&mut self.batch, &mut self.older);
         if let Some(tap) = &mut self.tap {
             tap(look::spans(&self.work, &payload.table.strings));
         }
+        if let Place::Older(facts) = place {
+            self.older.see(facts, &self.work);
+        }
+        let so_far;
+        let head = match &*place {
+            Place::Indexed { head, .. } => *head,
+            Place::Older(facts) => {
+                so_far = facts.head();
+                self.older.set_head(&so_far);
+                &so_far
+            }
+        };
+        let payload = place.payload(&mut self.batch, &mut self.older);
         payload.groups.begin(self.concentrator.generation());
         if !context.tracer.computed_stats && !self.settings.stats_disabled {
             let concentrator = &mut self.concentrator;
             stats::count(
                 &self.settings,
                 concentrator,
-                &mut self.group_words,
+                &mut self.grouping,
                 &self.work,
                 payload,
                 head,
+                context.now_ns,
             );
         }
         if !self.settings.sending {
@@ -160,12 +211,13 @@ impl Pipeline {
     fn send_chunk(
         &mut self,
         chunk: &Chunk,
-        open: usize,
+        place: &Place<'_, '_>,
         mark: Mark,
         decision: &Decision,
         context: &Context<'_>,
     ) {
-        let payload = self.batch.open(open);
+        let Context { body, source, .. } = *context;
+        let payload = place.payload(&mut self.batch, &mut self.older);
         let work = &mut self.work;
         // Those that are calls to us have been counted.
         let all = work.spans.len() as u64;
@@ -201,15 +253,17 @@ impl Pipeline {
             lacking: &lacking,
             top_level: payload.own.top_level,
         };
-        encode::chunk(
-            &mut payload.chunks,
-            work,
-            &additions,
-            table,
-            context.body,
-            context.source,
-            &self.redactor.rules,
-        );
+        let out = &mut payload.chunks;
+        match place {
+            Place::Indexed { .. } => {
+                let rules = &self.redactor.rules;
+                encode::chunk(out, work, &additions, table, body, source, rules);
+            }
+            Place::Older(_) => {
+                let strings = &table.strings;
+                encode::older::chunk(out, work, &additions, strings, body, source, &self.redactor);
+            }
+        }
         let sent = work.spans.len() as u64;
         self.ledger.sampled_out(Counts { spans: all - sent, ..Counts::default() });
         payload.counts.add(Counts { spans: sent, ..counts(chunk) });

@@ -42,6 +42,7 @@ impl Work {
                 origin: table.intern(chunk.origin, context.source),
                 sampling_mechanism: Some(chunk.sampling_mechanism),
                 trace_id: chunk.trace_id,
+                decision_maker: None,
                 marks: self.facts.marks,
             };
         } else if form == Form::Otlp {

@@ -59,6 +59,7 @@ pub struct Filters {
     reject: Vec<TagRule>,
     require: Vec<TagRule>,
     component_to_name: bool,
+    older: bool,
 }
 
 impl Filters {
@@ -99,7 +100,14 @@ impl Filters {
             rules(&settings.reject, &settings.reject_regex, "DD_APM_FILTER_TAGS_REGEX_REJECT");
         let require =
             rules(&settings.require, &settings.require_regex, "DD_APM_FILTER_TAGS_REGEX_REQUIRE");
-        Self { ignore_resources, reject, require, component_to_name }
+        Self { ignore_resources, reject, require, component_to_name, older: false }
+    }
+
+    /// The same, by the rules for the older form of payloads where `older` says so.
+    #[must_use]
+    pub fn in_form(mut self, older: bool) -> Self {
+        self.older = older;
+        self
     }
 
     /// Whether there is none.
@@ -118,13 +126,20 @@ impl Filters {
     #[must_use]
     pub fn drops(&self, chunk: &Chunk, body: &Body, source: &[u8]) -> bool {
         let spans = &body.spans[chunk.spans.range()];
+        let older = self.older && body.form != Form::V10;
         let root = chunk::find_root(spans.len(), |index| {
             let Span { span_id, parent_id, .. } = spans[index];
-            (span_id, if parent_id == span_id { 0 } else { parent_id })
+            let parent_id = if older {
+                chunk::older::parent_id(&spans[index])
+            } else if parent_id == span_id {
+                0
+            } else {
+                parent_id
+            };
+            (span_id, parent_id)
         });
-        let Some(root) = spans.get(root).map(|span| Root { span, body, source }) else {
-            return false;
-        };
+        let Some(span) = spans.get(root) else { return false };
+        let root = Root { span, body, source, older };
         if !self.ignore_resources.is_empty() && self.ignores(&root.resource(self.component_to_name))
         {
             return true;
@@ -153,6 +168,8 @@ struct Root<'a> {
     span: &'a Span,
     body: &'a Body,
     source: &'a [u8],
+    /// Only texts are tags, and no field stands for one.
+    older: bool,
 }
 
 impl Root<'_> {
@@ -171,7 +188,10 @@ impl Root<'_> {
     }
 
     fn text_of(&self, is_meant: impl Fn(&Attribute) -> bool) -> Option<Cow<'_, str>> {
-        let attribute = self.attributes().iter().rfind(|attribute| is_meant(attribute))?;
+        let is_tag =
+            |attribute: &Attribute| !self.older || matches!(attribute.value, Value::Text(_));
+        let mut attributes = self.attributes().iter();
+        let attribute = attributes.rfind(|attribute| is_tag(attribute) && is_meant(attribute))?;
         Some(match attribute.value {
             Value::Text(text) => as_text(text.of(self.source)),
             other => Cow::Owned(value_text(other, self.body, self.source)),
@@ -182,6 +202,10 @@ impl Root<'_> {
     fn tag(&self, key: &str) -> Option<Cow<'_, str>> {
         let found = self.text_of(|attribute| attribute.key.of(self.source) == key.as_bytes());
         match key {
+            "env" if self.older => {
+                found.map(|env| Cow::Owned(normalise::tag_value(&env).into_owned()))
+            }
+            "version" | "component" | "span.kind" if self.older => found,
             // These are fields of a span: they are there even where they are empty.
             "env" => {
                 let env = self.field(Meaning::Env).unwrap_or_default();

@@ -7,20 +7,46 @@ use crate::trace::encode::{ATTRIBUTE, ENTRY_BYTES_MAX, text_entry};
 use crate::trace::strings::Ref;
 use crate::wire;
 
-/// The fields of a payload's chunks, of a chunk's spans and of an attribute's key.
-const CHUNK: u64 = 0x5a;
-const SPAN: u64 = 0x22;
+/// The field of an attribute's key.
 const KEY: u64 = 0x08;
+
+/// The same in the older form, and that of the spans' texts.
+const OLDER_KEY: u64 = 0x0a;
+const META: u8 = 0x52;
+
+/// The fields of a payload's chunks and of a chunk's spans.
+#[derive(Clone, Copy)]
+struct Tags {
+    chunk: u8,
+    span: u8,
+}
+
+const INDEXED: Tags = Tags { chunk: 0x5a, span: 0x22 };
+const OLDER: Tags = Tags { chunk: 0x32, span: 0x1a };
 
 /// The same chunks with `tags` on each span that has no attribute of that key. Nothing where `chunks` is not what `encode` writes.
 #[must_use]
 pub fn add(chunks: &[u8], tags: &[(Ref, Ref)]) -> Option<Vec<u8>> {
+    add_to_chunks(chunks, INDEXED, |span, out| add_to_span(span, tags, out))
+}
+
+/// The same in the older form.
+#[must_use]
+pub fn add_older(chunks: &[u8], tags: &[(String, String)]) -> Option<Vec<u8>> {
+    add_to_chunks(chunks, OLDER, |span, out| add_to_older_span(span, tags, out))
+}
+
+fn add_to_chunks(
+    chunks: &[u8],
+    tags: Tags,
+    add_to_span: impl Fn(&[u8], &mut Vec<u8>) -> Option<()>,
+) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(chunks.len() * 2);
     let mut rest = Fields { bytes: chunks, at: 0 };
     while let Some(field) = rest.next()? {
-        if field.tag == CHUNK {
-            let chunk = wire::open(&mut out, 0x5a);
-            add_to_chunk(field.content, tags, &mut out)?;
+        if field.tag == u64::from(tags.chunk) {
+            let chunk = wire::open(&mut out, tags.chunk);
+            add_to_chunk(field.content, tags.span, &add_to_span, &mut out)?;
             wire::close(&mut out, chunk);
         } else {
             out.extend_from_slice(chunks.get(field.whole)?);
@@ -29,12 +55,17 @@ pub fn add(chunks: &[u8], tags: &[(Ref, Ref)]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn add_to_chunk(chunk: &[u8], tags: &[(Ref, Ref)], out: &mut Vec<u8>) -> Option<()> {
+fn add_to_chunk(
+    chunk: &[u8],
+    tag: u8,
+    add_to_span: &impl Fn(&[u8], &mut Vec<u8>) -> Option<()>,
+    out: &mut Vec<u8>,
+) -> Option<()> {
     let mut rest = Fields { bytes: chunk, at: 0 };
     while let Some(field) = rest.next()? {
-        if field.tag == SPAN {
-            let span = wire::open(out, 0x22);
-            add_to_span(field.content, tags, out)?;
+        if field.tag == u64::from(tag) {
+            let span = wire::open(out, tag);
+            add_to_span(field.content, out)?;
             wire::close(out, span);
         } else {
             out.extend_from_slice(chunk.get(field.whole)?);
@@ -67,6 +98,30 @@ fn add_to_span(span: &[u8], tags: &[(Ref, Ref)], out: &mut Vec<u8>) -> Option<()
         room.put_all(text_entry(ATTRIBUTE, key, value));
     }
     room.close();
+    Some(())
+}
+
+fn add_to_older_span(span: &[u8], tags: &[(String, String)], out: &mut Vec<u8>) -> Option<()> {
+    let mut has = vec![false; tags.len()];
+    let mut rest = Fields { bytes: span, at: 0 };
+    while let Some(field) = rest.next()? {
+        if field.tag != u64::from(META) {
+            continue;
+        }
+        let mut entry = Fields { bytes: field.content, at: 0 };
+        if let Some(Field { tag: OLDER_KEY, content, .. }) = entry.next()? {
+            for (has, (own, _)) in has.iter_mut().zip(tags) {
+                *has |= own.as_bytes() == content;
+            }
+        }
+    }
+    out.extend_from_slice(span);
+    for ((key, value), _) in tags.iter().zip(has).filter(|(_, has)| !has) {
+        let entry = wire::open(out, META);
+        wire::bytes(out, 0x0a, key.as_bytes());
+        wire::bytes(out, 0x12, value.as_bytes());
+        wire::close(out, entry);
+    }
     Some(())
 }
 
@@ -183,6 +238,36 @@ mod tests {
             span.attributes.insert(200, text(70_000));
         }
         assert_eq!(after, [expect.clone(), TraceChunk::default(), expect]);
+    }
+
+    #[test]
+    fn spans_of_the_older_form_get_what_they_lack_too() {
+        use libdd_trace_protobuf::pb;
+        let text = |text: &str| text.to_owned();
+        let span = |keys: &[&str]| pb::Span {
+            span_id: 77,
+            meta: keys.iter().map(|key| (text(key), text("own"))).collect(),
+            metrics: HashMap::from([(text("team"), 1.0)]),
+            ..pb::Span::default()
+        };
+        let mut chunk = pb::TraceChunk {
+            priority: -1,
+            spans: vec![span(&["team", "a"]), span(&[]), span(&["b"])],
+            tags: HashMap::from([(text("team"), text("chunk"))]),
+            ..pb::TraceChunk::default()
+        };
+        let encoded =
+            |chunks| pb::TracerPayload { chunks, ..pb::TracerPayload::default() }.encode_to_vec();
+        let bytes = encoded(vec![chunk.clone(), pb::TraceChunk::default()]);
+        let tags = [(text("team"), text("cart")), (text("b"), text("late"))];
+        let after = super::add_older(&bytes, &tags).unwrap();
+        for span in &mut chunk.spans {
+            for (key, value) in &tags {
+                span.meta.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        let after = pb::TracerPayload::decode(after.as_slice()).unwrap().chunks;
+        assert_eq!(after, [chunk, pb::TraceChunk::default()]);
     }
 
     proptest! {

@@ -18,6 +18,7 @@ pub mod marks;
 pub mod model;
 pub mod normalise;
 pub mod obfuscate;
+pub mod older;
 pub mod payload;
 pub mod redact;
 mod same;

@@ -203,8 +203,8 @@ pub struct Span {
     pub start: i64,
     /// Nanoseconds.
     pub duration: i64,
-    /// Whether `error` is not 0.
-    pub error: bool,
+    /// `error` as it came; 0 for none.
+    pub error: i32,
     /// `env`, `version` and `component`, in the form that has fields for them.
     pub fields: [Text; 3],
     /// The number of the kind in OpenTelemetry's list, in the form that has a field for it.
@@ -231,9 +231,11 @@ pub struct Attribute {
 /// The value of an attribute, whatever it is an attribute of.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Value {
-    /// No value of a known type.
+    /// No value.
     #[default]
     None,
+    /// A value of a type that nobody knows, of which only the type's number is kept.
+    Unknown(i32),
     /// A string, such as those of `meta`.
     Text(Text),
     /// A double, such as those of `metrics`.

@@ -45,10 +45,10 @@ pub struct Head<'a> {
     pub others: Option<&'a OtherAttributes>,
 }
 
-const HEAD_VALUES: usize = 13;
+pub(super) const HEAD_VALUES: usize = 13;
 
 impl<'a> Head<'a> {
-    fn values(&self) -> [&'a str; HEAD_VALUES] {
+    pub(super) fn values(&self) -> [&'a str; HEAD_VALUES] {
         [
             self.container_id,
             self.lang,
@@ -64,6 +64,41 @@ impl<'a> Head<'a> {
             self.otlp_export,
             self.container_tags,
         ]
+    }
+
+    /// With these values, which are in the order of [`Head::values`].
+    pub(super) fn of(values: &'a [String; HEAD_VALUES]) -> Self {
+        let [
+            container_id,
+            lang,
+            lang_version,
+            tracer_version,
+            runtime_id,
+            env,
+            hostname,
+            app_version,
+            git_commit_sha,
+            apm_mode,
+            process_tags,
+            otlp_export,
+            container_tags,
+        ] = values.each_ref().map(String::as_str);
+        Self {
+            container_id,
+            lang,
+            lang_version,
+            tracer_version,
+            runtime_id,
+            env,
+            hostname,
+            app_version,
+            git_commit_sha,
+            apm_mode,
+            process_tags,
+            otlp_export,
+            container_tags,
+            others: None,
+        }
     }
 }
 
@@ -82,10 +117,10 @@ const ATTRIBUTE_KEYS: [&str; 5] = [
 ];
 
 /// The last of [`ATTRIBUTE_KEYS`].
-const CONTAINER_TAGS: &str = "_dd.tags.container";
+pub(super) const CONTAINER_TAGS: &str = "_dd.tags.container";
 
 /// What the user has set as tags, where the product is `datadog-init` (spec: serverless-init 3).
-const FUNCTION_TAGS: &str = "_dd.tags.function";
+pub(super) const FUNCTION_TAGS: &str = "_dd.tags.function";
 
 /// A tracer payload under construction.
 #[derive(Debug, Default)]
@@ -102,6 +137,8 @@ pub struct Payload {
     pub own: OwnKeys,
     /// The groups of stats that are known by the numbers of its strings.
     pub groups: Groups<GroupId>,
+    /// In the older form: which of several heads the chunk at hand has (see [`crate::trace::older::Batch::set_head`]).
+    pub head_number: u32,
 }
 
 /// The numbers of the strings that we add to spans ourselves.
@@ -147,6 +184,8 @@ impl Payload {
 
     /// Puts tags on its spans that lack them.
     fn add_span_tags(&mut self, tags: &[(String, String)]) {
+        // What spans are grouped by may be among them.
+        self.groups.clear();
         if self.chunks.is_empty() {
             return;
         }
@@ -226,6 +265,17 @@ impl Agent<'_> {
         wire::bytes(out, 0x12, self.apm_mode.as_bytes());
         wire::close(out, entry);
     }
+
+    /// Appends it as the first fields of an agent payload.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        wire::bytes(out, 0x0a, self.hostname.as_bytes());
+        wire::bytes(out, 0x12, self.env.as_bytes());
+        self.encode_mode(out);
+        wire::bytes(out, 0x3a, self.version.as_bytes());
+        wire::double(out, 0x41, self.target_tps);
+        wire::double(out, 0x49, self.errors_tps);
+        wire::number(out, 0x50, u64::from(self.rare_sampler));
+    }
 }
 
 /// The place of a tracer payload in the agent payload, and what is in it.
@@ -285,13 +335,7 @@ impl Batch {
     /// Appends the whole as an agent payload to `out`, empties the batch and says what was in it.
     pub fn encode(&mut self, agent: &Agent<'_>, out: &mut Vec<u8>) -> Vec<Encoded> {
         let mut encoded = Vec::with_capacity(self.open.len());
-        wire::bytes(out, 0x0a, agent.hostname.as_bytes());
-        wire::bytes(out, 0x12, agent.env.as_bytes());
-        agent.encode_mode(out);
-        wire::bytes(out, 0x3a, agent.version.as_bytes());
-        wire::double(out, 0x41, agent.target_tps);
-        wire::double(out, 0x49, agent.errors_tps);
-        wire::number(out, 0x50, u64::from(agent.rare_sampler));
+        agent.encode(out);
         for mut payload in self.open.drain(..) {
             if !payload.chunks.is_empty() {
                 let from = out.len();

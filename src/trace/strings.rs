@@ -158,6 +158,15 @@ impl Strings {
         self.at(entry.at, entry.len)
     }
 
+    /// The string of a number as the field that it is in the arena: a tag, its length, its bytes.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a varint has at most 10 bytes")]
+    pub fn field(&self, string: Ref) -> &[u8] {
+        let entry = self.entries[string as usize];
+        let head = 1 + wire::varint_len(u64::from(entry.len)) as u32;
+        self.at(entry.at - head, head + entry.len)
+    }
+
     #[inline(always)]
     fn at(&self, at: u32, len: u32) -> &[u8] {
         self.arena.get(at as usize..at as usize + len as usize).unwrap_or_default()

@@ -317,7 +317,7 @@ impl Table {
     }
 
     /// The number of a service's normal form.
-    #[inline]
+    #[inline(always)]
     pub fn service(&mut self, text: Text, source: &[u8], lang: &str) -> Ref {
         if let Some(known) = self.known.get(text.number())
             && known.service != UNKNOWN
@@ -339,7 +339,7 @@ impl Table {
     }
 
     /// The number of an operation name's normal form.
-    #[inline]
+    #[inline(always)]
     pub fn name(&mut self, text: Text, source: &[u8]) -> Ref {
         if let Some(known) = self.known.get(text.number())
             && known.name != UNKNOWN
@@ -387,7 +387,7 @@ impl Table {
     }
 
     /// The number of a resource, cut at `bytes_max`.
-    #[inline]
+    #[inline(always)]
     pub fn resource(&mut self, text: Text, source: &[u8], bytes_max: usize) -> Ref {
         let bytes = text.of(source);
         if bytes.len() > bytes_max {
@@ -401,7 +401,7 @@ impl Table {
     }
 
     /// The number of a short text, cut at `bytes_max`.
-    #[inline]
+    #[inline(always)]
     pub fn cut(&mut self, text: Text, source: &[u8], bytes_max: usize) -> Ref {
         let bytes = text.of(source);
         if bytes.len() > bytes_max {

@@ -10,7 +10,7 @@ use crate::trace::table::Table;
 impl Work {
     /// The value of a span's attribute as a number, where it is one or the text of one. Of several the last counts.
     pub fn number(&self, span: usize, key: &str, strings: &Strings) -> Option<f64> {
-        match self.attribute(span, key, strings)? {
+        match self.attribute(span, key, strings, false)? {
             ReadyValue::Number(number) => Some(number),
             #[expect(clippy::cast_precision_loss, reason = "a number for a sampler")]
             ReadyValue::Int(int) => Some(int as f64),
@@ -22,27 +22,59 @@ impl Work {
 
     /// Whether a span's attribute is the text `text`.
     pub fn has_text(&self, span: usize, key: &str, text: &str, strings: &Strings) -> bool {
-        matches!(self.attribute(span, key, strings),
+        matches!(self.attribute(span, key, strings, true),
             Some(ReadyValue::Text(own)) if strings.bytes(own) == text.as_bytes())
     }
 
-    /// Whether a span has an attribute.
+    /// Whether a span has an attribute, in the older form as a text.
     pub fn has_attribute(&self, span: usize, key: &str, strings: &Strings) -> bool {
-        self.attribute(span, key, strings).is_some()
+        self.attribute(span, key, strings, true).is_some()
     }
 
-    fn attribute(&self, span: usize, key: &str, strings: &Strings) -> Option<ReadyValue> {
+    fn attribute(
+        &self,
+        span: usize,
+        key: &str,
+        strings: &Strings,
+        is_text: bool,
+    ) -> Option<ReadyValue> {
         let own = &self.attributes[self.spans[span].attributes.range()];
-        let found = own.iter().rfind(|(own, _)| strings.bytes(*own) == key.as_bytes());
+        let is_meant = |value: &ReadyValue| !self.is_older || is_in_map(value, is_text);
+        let found = own
+            .iter()
+            .rfind(|(own, value)| strings.bytes(*own) == key.as_bytes() && is_meant(value));
         found.map(|(_, value)| *value)
     }
 
-    /// Takes an attribute out of a span, however often it is there.
+    /// The text of a span's attribute. Of several the last counts.
+    pub fn text_by_name<'a>(
+        &self,
+        span: usize,
+        key: &str,
+        strings: &'a Strings,
+    ) -> Option<&'a str> {
+        match self.attribute(span, key, strings, true)? {
+            ReadyValue::Text(text) => Some(strings.get(text)),
+            _ => None,
+        }
+    }
+
+    /// The text of a span's attribute whose key has this number. Of several the last counts.
+    pub fn text(&self, span: usize, key: Ref) -> Option<Ref> {
+        let own = &self.attributes[self.spans[span].attributes.range()];
+        own.iter().rev().find_map(|(own, value)| match value {
+            ReadyValue::Text(text) if *own == key => Some(*text),
+            _ => None,
+        })
+    }
+
+    /// Takes an attribute out of a span, however often it is there. In the older form it is one of the numbers.
     pub fn remove_attribute(&mut self, span: usize, key: &str, strings: &Strings) {
         let Range { start, end } = self.spans[span].attributes.range();
         let mut left = start;
         for at in start..end {
-            if strings.bytes(self.attributes[at].0) != key.as_bytes() {
+            let (own, value) = self.attributes[at];
+            if strings.bytes(own) != key.as_bytes() || self.is_older && !is_in_map(&value, false) {
                 self.attributes.swap(left, at);
                 left += 1;
             }
@@ -62,6 +94,9 @@ impl Work {
     /// Every number of a string that is sent with the spans, but for those that enter the table when they are encoded.
     fn each_string(&mut self, mut visit: impl FnMut(&mut Ref)) {
         visit(&mut self.facts.origin);
+        if let Some(maker) = &mut self.facts.decision_maker {
+            visit(maker);
+        }
         for span in &mut self.spans {
             for string in [
                 &mut span.service,
@@ -81,6 +116,15 @@ impl Work {
                 }
             }
         }
+    }
+}
+
+/// Whether a value is in the map of texts, or in that of numbers.
+fn is_in_map(value: &ReadyValue, is_text: bool) -> bool {
+    match value {
+        ReadyValue::Text(_) => is_text,
+        ReadyValue::Number(_) | ReadyValue::Int(_) => !is_text,
+        ReadyValue::Other(_) => false,
     }
 }
 

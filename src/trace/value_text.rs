@@ -15,7 +15,7 @@ pub(super) fn value_text(value: Value, body: &Body, source: &[u8]) -> String {
 fn append(text: &mut String, value: Value, body: &Body, source: &[u8]) {
     // Writing to a string can't fail.
     match value {
-        Value::None => {}
+        Value::None | Value::Unknown(_) => {}
         Value::Text(place) | Value::Bytes(place) => text.push_str(&as_text(place.of(source))),
         Value::Bool(flag) => text.push_str(if flag { "true" } else { "false" }),
         Value::Int(int) => drop(write!(text, "{int}")),

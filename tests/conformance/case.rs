@@ -19,10 +19,49 @@ pub(crate) struct Case {
     /// The rates in the answers are part of the case.
     pub(crate) raw_rates: bool,
     pub(crate) requests: Vec<Request>,
+    /// What the agent did by default.
+    indexed: Recorded,
+    /// What it did when it was to send payloads of the older form.
+    older: Recorded,
+}
+
+/// What the agent did with a case's requests.
+#[derive(Clone, Default)]
+pub(crate) struct Recorded {
     /// The answers, one for each request.
     pub(crate) replies: Vec<Value>,
     /// What the agent sent: `{"traces": […], "stats": […]}`.
     pub(crate) intake: Value,
+}
+
+/// The form of payloads that a case is run with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// With a string table: `idxTracerPayloads`, the default.
+    Indexed,
+    /// With strings in the spans: `tracerPayloads`.
+    Older,
+}
+
+impl Form {
+    pub(crate) const ALL: [Self; 2] = [Self::Indexed, Self::Older];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Indexed => "indexed",
+            Self::Older => "older",
+        }
+    }
+}
+
+impl Case {
+    /// What the agent did when it was to send payloads of that form.
+    pub(crate) fn recorded(&self, form: Form) -> &Recorded {
+        match form {
+            Form::Indexed => &self.indexed,
+            Form::Older => &self.older,
+        }
+    }
 }
 
 /// One request as it was sent.
@@ -90,8 +129,8 @@ fn golden(folder: &Path) -> Case {
             settings: pairs(settings.get("env")),
             raw_rates: settings.get("raw_rates") == Some(&Value::Bool(true)),
             requests,
-            replies: Vec::new(),
-            intake: Value::Null,
+            indexed: Recorded::default(),
+            older: Recorded::default(),
         },
         &folder.join("expected.json"),
     )
@@ -111,8 +150,8 @@ fn corpus(folder: &Path, expected: &Path) -> Case {
             settings: Vec::new(),
             raw_rates: false,
             requests: vec![request],
-            replies: Vec::new(),
-            intake: Value::Null,
+            indexed: Recorded::default(),
+            older: Recorded::default(),
         },
         expected,
     )
@@ -121,8 +160,18 @@ fn corpus(folder: &Path, expected: &Path) -> Case {
 fn with_expected(mut case: Case, path: &Path) -> Case {
     let mut expected = json(path);
     case.clock = expected["clock"].as_u64().expect("the clock is in whole seconds");
-    case.replies = expected["replies"].as_array().expect("there are replies").clone();
-    case.intake = expected["intake"].take();
+    let replies = expected["replies"].as_array().expect("there are replies").clone();
+    let intake = expected["intake"].take();
+    let mut older = expected["intake_v0"].take();
+    for (kind, list) in older.as_object_mut().expect("the older form was recorded, too") {
+        if list == "same as intake" {
+            *list = intake[kind].clone();
+        }
+    }
+    let replies_to_older =
+        expected["replies_v0"].as_array().map_or_else(|| replies.clone(), Clone::clone);
+    case.indexed = Recorded { replies, intake };
+    case.older = Recorded { replies: replies_to_older, intake: older };
     case
 }
 

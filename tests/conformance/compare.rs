@@ -124,22 +124,29 @@ fn keyed(mut parts: Vec<(String, Value)>) -> BTreeMap<String, Value> {
 /// Each chunk, with what its payload and the payload around that say. The key is the trace id and the first span's id.
 fn chunks(payloads: &Value) -> Vec<(String, Value)> {
     let mut out = Vec::new();
-    for (agent, tracer_payloads) in opened(payloads, "idxTracerPayloads") {
-        for (payload, chunks) in opened(&tracer_payloads, "chunks") {
-            for chunk in chunks.as_array().into_iter().flatten() {
-                let key = format!(
-                    "{} {}",
-                    chunk["traceID"].as_str().unwrap_or_default(),
-                    chunk["spans"][0]["spanID"]
-                );
-                out.push((
-                    key,
-                    together(&[("agent", &agent), ("payload", &payload), ("chunk", chunk)]),
-                ));
+    for field in ["idxTracerPayloads", "tracerPayloads"] {
+        for (agent, tracer_payloads) in opened(payloads, field) {
+            for (payload, chunks) in opened(&tracer_payloads, "chunks") {
+                for chunk in chunks.as_array().into_iter().flatten() {
+                    out.push((
+                        chunk_key(chunk),
+                        together(&[("agent", &agent), ("payload", &payload), ("chunk", chunk)]),
+                    ));
+                }
             }
         }
     }
     out
+}
+
+/// The key is the same in both forms, but for the upper half of the trace id, which the older form has in a tag.
+fn chunk_key(chunk: &Value) -> String {
+    let first = &chunk["spans"][0];
+    let trace_id = match (chunk["traceID"].as_str(), first["traceID"].as_u64()) {
+        (Some(id), _) => id.to_owned(),
+        (None, id) => format!("{:032x}", id.unwrap_or_default()),
+    };
+    format!("{trace_id} {}", first["spanID"])
 }
 
 /// Each stats group, with what the bucket and the payloads around it say. The key is all that makes up the group's identity.

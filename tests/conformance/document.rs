@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::Verdict;
+use crate::case::Form;
 use crate::expected::{Class, Entry};
 
 const HEAD: &str = "\
@@ -20,7 +21,10 @@ Two sets of cases, both recorded from the published Go packages `github.com/Data
 - `tests/golden`: requests made up to show one rule each, with the agent's answers and the payloads it sent.
 - `tests/corpus`: traffic of real tracers (Python, Node, Java, Go, Rust), with what the agent made of each request.
 
-The payloads are decoded by the test's own reader and compared field by field in the form that the agent sends by default, chunk by chunk and
+Every case is run twice, as it was recorded twice: with payloads in the form that the agent sends by default (with string tables,
+`idxTracerPayloads`), and in its older form (`tracerPayloads`, `DD_APM_FEATURES=disable-convert-traces`), by whose rules many spans look different.
+
+The payloads are decoded by the test's own reader and compared field by field, chunk by chunk and
 stats group by stats group, each with the values of the payload around it; sketches byte by byte. Requests are also sent over TCP, and the
 answers' status, headers and bodies compared. Requests that are passed on are received by a recording intake, by way of TLS and a proxy, and compared
 whole: method, host, path, query, headers and body. Not compared: the texts of refusals (the agent's come from its Go libraries), the rates in
@@ -44,30 +48,47 @@ pub(crate) fn check(verdicts: &[Verdict<'_>], entries: &[Entry], write: bool) ->
 
 fn render(verdicts: &[Verdict<'_>], entries: &[Entry]) -> String {
     let mut out = HEAD.to_owned();
-    let equal = verdicts.iter().filter(|verdict| verdict.differences.is_empty()).count();
-    write!(out, "\n{equal} of {} cases are equal.\n\n| cases | equal | differ deliberately | wait for a later part |\n", verdicts.len())
-        .expect("a string takes all");
-    out.push_str("|---|---:|---:|---:|\n");
-    let mut topic_counts: Vec<(&str, [usize; 4])> = Vec::new();
+    let [indexed, older] = Form::ALL.map(|form| counts(verdicts, form));
+    let cases = indexed.iter().sum::<usize>();
+    write!(
+        out,
+        "\nIn the default form {} of {cases} cases are equal, in the older form {}.\n\n",
+        indexed[0], older[0]
+    )
+    .expect("a string takes all");
+    out.push_str("| cases | equal | differ deliberately | wait for a later part | older form: equal | differ deliberately | wait |\n");
+    out.push_str("|---|---:|---:|---:|---:|---:|---:|\n");
+    let mut topic_counts: Vec<(&str, [[usize; 4]; 2])> = Vec::new();
     for verdict in verdicts {
         let topic = verdict.case.topic;
         let at = topic_counts.iter().position(|(own, _)| *own == topic).unwrap_or_else(|| {
-            topic_counts.push((topic, [0; 4]));
+            topic_counts.push((topic, [[0; 4]; 2]));
             topic_counts.len() - 1
         });
-        topic_counts[at].1[column(verdict)] += 1;
+        topic_counts[at].1[verdict.form as usize][column(verdict)] += 1;
     }
-    for (topic, [equal, deliberate, later, _]) in topic_counts {
-        writeln!(out, "| {topic} | {equal} | {deliberate} | {later} |")
+    for (topic, counts) in topic_counts {
+        let counts = counts.iter().flat_map(|counts| &counts[..3]).map(usize::to_string);
+        writeln!(out, "| {topic} | {} |", counts.collect::<Vec<_>>().join(" | "))
             .expect("a string takes all");
     }
     list(&mut out, entries, Class::Deliberate, "## Deliberate differences");
     list(&mut out, entries, Class::Later, "## Not built yet");
-    out.push_str("\n## Case by case\n\n| case | verdict |\n|---|---|\n");
-    for (name, words) in rows(verdicts) {
-        writeln!(out, "| `{name}` | {words} |").expect("a string takes all");
+    out.push_str("\n## Case by case\n\n| case | default form | older form |\n|---|---|---|\n");
+    let [indexed, older] = Form::ALL.map(|form| rows(verdicts, form));
+    for ((name, indexed), (_, older)) in indexed.into_iter().zip(older) {
+        writeln!(out, "| `{name}` | {indexed} | {older} |").expect("a string takes all");
     }
     out
+}
+
+/// How many cases in that form are equal, differ deliberately, wait for a later part, and differ unexpectedly.
+pub(crate) fn counts(verdicts: &[Verdict<'_>], form: Form) -> [usize; 4] {
+    let mut counts = [0; 4];
+    for verdict in verdicts.iter().filter(|verdict| verdict.form == form) {
+        counts[column(verdict)] += 1;
+    }
+    counts
 }
 
 fn column(verdict: &Verdict<'_>) -> usize {
@@ -95,10 +116,10 @@ fn list(out: &mut String, entries: &[Entry], class: Class, heading: &str) {
 }
 
 /// A row for each golden case and for each folder of the corpus: the verdicts, and what the cases that differ wait for.
-fn rows(verdicts: &[Verdict<'_>]) -> Vec<(String, String)> {
+fn rows(verdicts: &[Verdict<'_>], form: Form) -> Vec<(String, String)> {
     const WORDS: [&str; 4] = ["equal", "deliberate", "later", "different"];
     let mut rows = BTreeMap::<String, Vec<&Verdict<'_>>>::new();
-    for verdict in verdicts {
+    for verdict in verdicts.iter().filter(|verdict| verdict.form == form) {
         let name = &verdict.case.name;
         let row = if name.starts_with("corpus/") {
             name.rsplit_once('/').map_or(name.as_str(), |(folder, _)| folder)

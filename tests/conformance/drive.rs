@@ -12,7 +12,7 @@ use pillion::trace::Tracer;
 use pillion::trace::decode::ApiVersion;
 use serde_json::{Value, json};
 
-use crate::case::{Case, Request};
+use crate::case::{Case, Form, Request};
 use crate::{stats, traces};
 
 /// What a case gave.
@@ -24,23 +24,50 @@ pub(crate) struct Ours {
 }
 
 /// The settings of a case, read as the program reads them. An API key is there, so that traces are sampled.
-pub(crate) fn settings(case: &Case) -> config::Settings {
-    let mut pairs: Vec<(&str, &str)> =
-        case.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    pairs.push(("DD_API_KEY", "x"));
+pub(crate) fn settings(case: &Case, form: Form) -> config::Settings {
+    settings_with(case, form, &[])
+}
+
+/// The same with more of them.
+pub(crate) fn settings_with(case: &Case, form: Form, more: &[(&str, &str)]) -> config::Settings {
+    const FEATURES: &str = "DD_APM_FEATURES";
+    let mut features: Vec<&str> = Vec::new();
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for (key, value) in &case.settings {
+        match key.as_str() {
+            FEATURES => features.push(value),
+            key => pairs.push((key, value)),
+        }
+    }
+    if form == Form::Older {
+        features.push("disable-convert-traces");
+    }
+    let features = features.join(",");
+    pairs.extend([("DD_API_KEY", "x"), (FEATURES, &features)]);
+    pairs.extend(more);
     config::read(&Env::of(&pairs), Mode::Sidecar).0
 }
 
 /// The time between two requests of a recording.
 const PAUSE_NS: u64 = 60_000_000;
 
-/// The time at which a case's requests come: in the middle of a second, so that a time taken from the clock is not taken for one of a body.
+/// The recorded agent's stats were started with the case's clock; all else saw the real one, which was months later. So no span of a case ends in
+/// the future, however late it is by the case's clock.
+const LATER_S: u64 = 500 * 24 * 3600;
+
+/// The time at which a case's traces come.
 pub(crate) fn now_ns(clock: u64) -> u64 {
+    start_ns(clock + LATER_S)
+}
+
+/// The time at which a case's stats start, and those of tracers come: in the middle of a second, so that a time taken from the clock is not taken
+/// for one of a body.
+fn start_ns(clock: u64) -> u64 {
     clock * 1_000_000_000 + 500_000_123
 }
 
 /// Runs the case's requests through a pipeline and decodes what it sends.
-pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
+pub(crate) fn through_the_library(case: &Case, form: Form) -> Result<Ours, String> {
     let sent: Rc<RefCell<Vec<Payload>>> = Rc::default();
     let outlet = Rc::clone(&sent);
     let outlet = move |payload| {
@@ -49,11 +76,11 @@ pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
     };
     let mut now_ns = now_ns(case.clock);
     let mut pipeline = Pipeline::new(
-        settings(case).pipeline,
+        settings(case, form).pipeline,
         Arc::new(Ledger::default()),
         Box::new(outlet),
         None,
-        now_ns,
+        start_ns(case.clock),
     );
     let mut rates = Vec::new();
     for request in &case.requests {
@@ -63,13 +90,14 @@ pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
                 + PAUSE_NS;
         }
         let before = String::from_utf8_lossy(&pipeline.reply().body).into_owned();
-        rates.push(take(&mut pipeline, request, now_ns).then_some(before));
+        let times = [start_ns(case.clock), now_ns];
+        rates.push(take(&mut pipeline, request, times).then_some(before));
     }
     pipeline.flush(now_ns, OpenBuckets::Flush);
     let (mut trace_payloads, mut stats_payloads) = (Vec::new(), Vec::new());
     for payload in sent.borrow().iter() {
         match payload.kind {
-            Kind::Traces => trace_payloads.push(traces::normal(&payload.body)?),
+            Kind::Traces => trace_payloads.push(traces::normal(&payload.body, form)?),
             Kind::Stats => stats_payloads.push(stats::normal(&payload.body)?),
             other => return Err(format!("a payload of {other:?}")),
         }
@@ -77,8 +105,8 @@ pub(crate) fn through_the_library(case: &Case) -> Result<Ours, String> {
     Ok(Ours { intake: json!({ "traces": trace_payloads, "stats": stats_payloads }), rates })
 }
 
-/// One request; whether it is answered with rates. Paths that are not offered, and bodies over the limit, do not get to the pipeline.
-fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
+/// One request, at the time of stats of tracers or at that of traces; whether it is answered with rates. Paths that are not offered, and bodies over the limit, do not get to the pipeline.
+fn take(pipeline: &mut Pipeline, request: &Request, [stats_ns, now_ns]: [u64; 2]) -> bool {
     let tracer = tracer(request);
     let path = request.path.split('?').next().unwrap_or_default();
     let version = match path {
@@ -91,7 +119,7 @@ fn take(pipeline: &mut Pipeline, request: &Request, now_ns: u64) -> bool {
         "/v1.0/traces" => ApiVersion::V10,
         "/v0.6/stats" => {
             // The answer is compared where it is sent over TCP.
-            drop(pipeline.client_stats(&tracer, &request.body, now_ns));
+            drop(pipeline.client_stats(&tracer, &request.body, stats_ns));
             return false;
         }
         _ => return false,

@@ -1,5 +1,7 @@
 //! The differences that are known: `expected_differences.txt`, one a line, each with its reason.
 
+use crate::case::Form;
+
 /// Whether a difference stays.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -11,6 +13,8 @@ pub(crate) enum Class {
 
 /// One line of the list.
 pub(crate) struct Entry {
+    /// Nothing where it is about both forms.
+    form: Option<Form>,
     case: String,
     path: String,
     pub(crate) class: Class,
@@ -20,17 +24,20 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Whether this is about that place of that case.
-    pub(crate) fn covers(&self, case: &str, path: &str) -> bool {
-        fits(&self.case, case) && fits(&self.path, path)
+    pub(crate) fn covers(&self, form: Form, case: &str, path: &str) -> bool {
+        self.form.is_none_or(|own| own == form) && fits(&self.case, case) && fits(&self.path, path)
     }
 
     /// The case and the path as they are written in the list.
     pub(crate) fn place(&self) -> String {
-        if self.path == "*" { self.case.clone() } else { format!("{} at {}", self.case, self.path) }
+        let form = self.form.map(|form| format!("{} ", form.name())).unwrap_or_default();
+        let path = if self.path == "*" { String::new() } else { format!(" at {}", self.path) };
+        format!("{form}{}{path}", self.case)
     }
 }
 
-/// Reads the list. Lines are `case | path | deliberate or later | reason`; `*` stands for any text; `#` starts a comment.
+/// Reads the list. Lines are `case | path | deliberate or later | reason`, the case with `indexed ` or `older ` before it where only that form
+/// of payloads is meant; `*` stands for any text; `#` starts a comment.
 pub(crate) fn read(text: &str) -> Result<Vec<Entry>, String> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     lines
@@ -55,7 +62,13 @@ fn entry(line: usize, text: &str) -> Result<Entry, String> {
             ));
         }
     };
+    let named = Form::ALL.into_iter().find_map(|form| {
+        let case = case.strip_prefix(form.name())?.strip_prefix(' ')?;
+        Some((Some(form), case))
+    });
+    let (form, case) = named.unwrap_or((None, case));
     Ok(Entry {
+        form,
         case: case.to_owned(),
         path: path.to_owned(),
         class,

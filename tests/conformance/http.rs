@@ -16,7 +16,7 @@ use pillion::proxy::Proxy;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::case::{Case, Request};
+use crate::case::{Case, Form, Request};
 use crate::drive;
 use crate::outside::Outside;
 use crate::replies::Reply;
@@ -27,10 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends the case's requests to an intake of its own and returns the answers, and what was passed on. (The wait between requests is for the rates, which are
 /// compared where the clock is the case's.)
-pub(crate) fn through_the_intake(case: &Case) -> Result<(Vec<Reply>, Vec<PassedOn>), String> {
-    let outside = Outside::of(case);
-    let settings =
-        outside.as_ref().map_or_else(|| drive::settings(case), |outside| outside.settings(case));
+pub(crate) fn through_the_intake(
+    case: &Case,
+    form: Form,
+) -> Result<(Vec<Reply>, Vec<PassedOn>), String> {
+    let outside = Outside::of(case, form);
+    let settings = outside
+        .as_ref()
+        .map_or_else(|| drive::settings(case, form), |outside| outside.settings(case, form));
     let (listeners, address) = listen(&settings.intake)?;
     let served = Served::start(listeners, settings, case.clock);
     let replies = case.requests.iter().map(|request| {

@@ -18,6 +18,7 @@ mod document;
 mod drive;
 mod expected;
 mod http;
+mod older;
 mod outside;
 mod replies;
 mod stats;
@@ -31,13 +32,14 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-use crate::case::Case;
+use crate::case::{Case, Form, Recorded};
 use crate::compare::Difference;
 use crate::expected::{Class, Entry};
 
-/// What became of one case.
+/// What became of one case in one form.
 pub(crate) struct Verdict<'a> {
     pub(crate) case: &'a Case,
+    pub(crate) form: Form,
     /// Each difference with the entry of the list that names it.
     pub(crate) differences: Vec<(Difference, Option<&'a Entry>)>,
 }
@@ -81,7 +83,12 @@ fn main() -> ExitCode {
             filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()))
         })
         .collect();
-    let verdicts: Vec<Verdict<'_>> = chosen.into_iter().map(|case| judge(case, &entries)).collect();
+    let in_form = |form| chosen.iter().map(move |case| (*case, form));
+    let verdicts: Vec<Verdict<'_>> = Form::ALL
+        .into_iter()
+        .flat_map(in_form)
+        .map(|(case, form)| judge(case, form, &entries))
+        .collect();
     print_table(&verdicts, !filters.is_empty());
     let unexpected = verdicts.iter().filter(|verdict| !verdict.is_expected()).count();
     let mut is_good = unexpected == 0;
@@ -96,13 +103,14 @@ fn main() -> ExitCode {
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn judge<'a>(case: &'a Case, entries: &'a [Entry]) -> Verdict<'a> {
+fn judge<'a>(case: &'a Case, form: Form, entries: &'a [Entry]) -> Verdict<'a> {
     let mut differences = Vec::new();
-    match drive::through_the_library(case) {
+    let theirs = case.recorded(form);
+    match drive::through_the_library(case, form) {
         Ok(ours) => {
-            differences.extend(compare::intake(&ours.intake, &with_now(case)));
+            differences.extend(compare::intake(&ours.intake, &with_now(case, theirs)));
             if case.raw_rates {
-                differences.extend(raw_rates(case, &ours.rates));
+                differences.extend(raw_rates(theirs, &ours.rates));
             }
         }
         Err(problem) => differences.push(Difference {
@@ -111,11 +119,11 @@ fn judge<'a>(case: &'a Case, entries: &'a [Entry]) -> Verdict<'a> {
             theirs: String::new(),
         }),
     }
-    match http::through_the_intake(case) {
+    match http::through_the_intake(case, form) {
         Ok((replies, passed_on)) => {
-            let theirs = outside::theirs(&case.intake["other"]);
-            differences.extend(compare::requests(outside::ours(&passed_on), theirs));
-            for (at, (ours, theirs)) in replies.iter().zip(&case.replies).enumerate() {
+            let requested = outside::theirs(&theirs.intake["other"]);
+            differences.extend(compare::requests(outside::ours(&passed_on), requested));
+            for (at, (ours, theirs)) in replies.iter().zip(&theirs.replies).enumerate() {
                 compare::compare(
                     &format!("replies/{at}"),
                     &replies::ours(ours),
@@ -131,10 +139,11 @@ fn judge<'a>(case: &'a Case, entries: &'a [Entry]) -> Verdict<'a> {
         }),
     }
     let entry = |difference: &Difference| {
-        entries.iter().find(|entry| entry.covers(&case.name, &difference.path))
+        entries.iter().find(|entry| entry.covers(form, &case.name, &difference.path))
     };
     Verdict {
         case,
+        form,
         differences: differences
             .into_iter()
             .map(|difference| (entry(&difference), difference))
@@ -144,9 +153,9 @@ fn judge<'a>(case: &'a Case, entries: &'a [Entry]) -> Verdict<'a> {
 }
 
 /// The rates word for word, where the case is about them.
-fn raw_rates(case: &Case, ours: &[Option<String>]) -> Vec<Difference> {
+fn raw_rates(theirs: &Recorded, ours: &[Option<String>]) -> Vec<Difference> {
     let mut out = Vec::new();
-    for (at, (ours, theirs)) in ours.iter().zip(&case.replies).enumerate() {
+    for (at, (ours, theirs)) in ours.iter().zip(&theirs.replies).enumerate() {
         if let Some(ours) = ours {
             compare::compare(
                 &format!("rates/{at}"),
@@ -161,8 +170,8 @@ fn raw_rates(case: &Case, ours: &[Option<String>]) -> Vec<Difference> {
 
 /// What the agent sent, with the times that it took from its clock put in, and without the request's own headers: what goes to the relay is
 /// the payload alone.
-fn with_now(case: &Case) -> Value {
-    let mut intake = case.intake.clone();
+fn with_now(case: &Case, theirs: &Recorded) -> Value {
+    let mut intake = theirs.intake.clone();
     for list in intake
         .as_object_mut()
         .into_iter()
@@ -197,11 +206,11 @@ fn fill_now(value: &mut Value, now_ns: u64) {
 }
 
 fn print_table(verdicts: &[Verdict<'_>], all_differences: bool) {
-    let mut topic = "";
+    let mut heading = ("", Form::Indexed);
     for verdict in verdicts {
-        if verdict.case.topic != topic {
-            topic = verdict.case.topic;
-            println!("\n{topic}");
+        if (verdict.case.topic, verdict.form) != heading {
+            heading = (verdict.case.topic, verdict.form);
+            println!("\n{}, {} form", heading.0, heading.1.name());
         }
         let Some((difference, entry)) = verdict.first() else {
             println!("  equal      {}", verdict.case.name);
@@ -221,17 +230,16 @@ fn print_table(verdicts: &[Verdict<'_>], all_differences: bool) {
             }
         }
     }
-    let equal = verdicts.iter().filter(|verdict| verdict.differences.is_empty()).count();
-    let deliberate = verdicts
-        .iter()
-        .filter(|verdict| !verdict.differences.is_empty() && verdict.is_deliberate())
-        .count();
-    let unexpected = verdicts.iter().filter(|verdict| !verdict.is_expected()).count();
-    let later = verdicts.len() - equal - deliberate - unexpected;
-    println!(
-        "\nconformance: {} cases, {equal} equal, {deliberate} differ where they shall, {later} wait for a later part, {unexpected} differ unexpectedly",
-        verdicts.len()
-    );
+    println!();
+    for form in Form::ALL {
+        let [equal, deliberate, later, unexpected] = document::counts(verdicts, form);
+        println!(
+            "conformance, {} form: {} cases, {equal} equal, {deliberate} differ where they shall, {later} wait for a later part, {unexpected} differ \
+             unexpectedly",
+            form.name(),
+            equal + deliberate + later + unexpected
+        );
+    }
 }
 
 fn line(difference: &Difference) -> String {

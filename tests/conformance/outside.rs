@@ -1,10 +1,11 @@
 //! What is passed on: all that leaves the intake leads to one recorder, whatever host is asked for, and is compared in the form of the expected
 //! files.
 
-use pillion::config::{self, Env, Mode};
+use pillion::config;
 use serde_json::{Map, Value, json};
 
-use crate::case::Case;
+use crate::case::{Case, Form};
+use crate::drive;
 use crate::support::connect_proxy::ConnectProxy;
 use crate::support::recorder::{Recorder, Request};
 use crate::text;
@@ -18,25 +19,22 @@ pub(crate) struct Outside {
 
 impl Outside {
     /// The outside that the case needs, if it needs one.
-    pub(crate) fn of(case: &Case) -> Option<Self> {
-        let expected = case.intake.get("other")?.as_array()?.len();
+    pub(crate) fn of(case: &Case, form: Form) -> Option<Self> {
+        let expected = case.recorded(form).intake.get("other")?.as_array()?.len();
         let recorder = Recorder::https();
         let way = ConnectProxy::start(recorder.address(), 200);
         Some(Self { recorder, way, expected })
     }
 
     /// The case's settings with every way out leading here. The site is that of the recordings.
-    pub(crate) fn settings(&self, case: &Case) -> config::Settings {
+    pub(crate) fn settings(&self, case: &Case, form: Form) -> config::Settings {
         let proxy = format!("http://{}", self.way.address());
-        let mut pairs: Vec<(&str, &str)> =
-            case.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        pairs.extend([
-            ("DD_API_KEY", "x"),
+        let more = [
             ("DD_SITE", "dd.invalid"),
             ("DD_SKIP_SSL_VALIDATION", "true"),
             ("DD_PROXY_HTTPS", &proxy),
-        ]);
-        config::read(&Env::of(&pairs), Mode::Sidecar).0
+        ];
+        drive::settings_with(case, form, &more)
     }
 
     /// What has arrived, once there is as much as is expected.

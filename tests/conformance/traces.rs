@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use prost::Message;
 use serde_json::{Map, Value, json};
 
-use crate::text;
+use crate::case::Form;
+use crate::{older, text};
 
 /// What is posted to `/api/v0.2/traces`.
 #[derive(Clone, PartialEq, Message)]
@@ -15,9 +16,9 @@ pub(crate) struct AgentPayload {
     host_name: String,
     #[prost(string, tag = "2")]
     env: String,
-    /// The older form, which is not decoded: it must not occur.
-    #[prost(bytes = "vec", repeated, tag = "5")]
-    tracer_payloads: Vec<Vec<u8>>,
+    /// The older form.
+    #[prost(message, repeated, tag = "5")]
+    tracer_payloads: Vec<older::TracerPayload>,
     #[prost(map = "string, string", tag = "6")]
     tags: HashMap<String, String>,
     #[prost(string, tag = "7")]
@@ -180,11 +181,13 @@ struct AnyPair {
     value: Option<AnyValue>,
 }
 
-/// A payload's bytes in the normal form.
-pub(crate) fn normal(body: &[u8]) -> Result<Value, String> {
+/// The bytes of a payload of that form in the normal form.
+pub(crate) fn normal(body: &[u8], form: Form) -> Result<Value, String> {
     let payload = AgentPayload::decode(body).map_err(|error| format!("trace payload: {error}"))?;
-    if !payload.tracer_payloads.is_empty() {
-        return Err("trace payload: it has tracerPayloads, the older form".to_owned());
+    // Bodies of v1.0 have no older form.
+    let is_older = !payload.tracer_payloads.is_empty();
+    if is_older && (form == Form::Indexed || !payload.idx_tracer_payloads.is_empty()) {
+        return Err("trace payload: it has the older form where it should not".to_owned());
     }
     let mut out = Map::new();
     put_text(&mut out, "hostName", &payload.host_name);
@@ -197,6 +200,11 @@ pub(crate) fn normal(body: &[u8]) -> Result<Value, String> {
     }
     if !payload.tags.is_empty() {
         out.insert("tags".to_owned(), json!(payload.tags));
+    }
+    if is_older {
+        let payloads = payload.tracer_payloads.iter().map(older::payload);
+        out.insert("tracerPayloads".to_owned(), payloads.collect());
+        return Ok(Value::Object(out));
     }
     let payloads = payload
         .idx_tracer_payloads
@@ -347,31 +355,31 @@ impl Strings<'_> {
     }
 }
 
-fn put_text(out: &mut Map<String, Value>, key: &str, value: &str) {
+pub(crate) fn put_text(out: &mut Map<String, Value>, key: &str, value: &str) {
     if !value.is_empty() {
         out.insert(key.to_owned(), text::string(value));
     }
 }
 
-fn put_number(out: &mut Map<String, Value>, key: &str, value: u64) {
+pub(crate) fn put_number(out: &mut Map<String, Value>, key: &str, value: u64) {
     if value != 0 {
         out.insert(key.to_owned(), json!(value));
     }
 }
 
-fn put_signed(out: &mut Map<String, Value>, key: &str, value: i64) {
+pub(crate) fn put_signed(out: &mut Map<String, Value>, key: &str, value: i64) {
     if value != 0 {
         out.insert(key.to_owned(), json!(value));
     }
 }
 
-fn put_flag(out: &mut Map<String, Value>, key: &str, value: bool) {
+pub(crate) fn put_flag(out: &mut Map<String, Value>, key: &str, value: bool) {
     if value {
         out.insert(key.to_owned(), Value::Bool(true));
     }
 }
 
-fn put_list(out: &mut Map<String, Value>, key: &str, value: Vec<Value>) {
+pub(crate) fn put_list(out: &mut Map<String, Value>, key: &str, value: Vec<Value>) {
     if !value.is_empty() {
         out.insert(key.to_owned(), Value::Array(value));
     }

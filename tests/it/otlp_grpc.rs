@@ -53,8 +53,8 @@ fn refusals_have_codes_and_words() {
     let mut client = Client::new(running.grpc);
     let message = otlp::request(1, 1);
     for path in [
-        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-        "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Import",
+        "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
         "/grpc.health.v1.Health/Check",
         "/",
     ] {

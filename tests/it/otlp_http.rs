@@ -125,7 +125,7 @@ fn other_paths_methods_and_media_are_refused() {
     let otlp = RunningOtlp::new();
     let mut client = Client::tcp(otlp.http);
     let body = crate::support::otlp::request(1, 1);
-    for path in ["/", "/v1/metrics", "/v1/logs", "/v1/traces/", "/v0.4/traces"] {
+    for path in ["/", "/v1/profiles", "/v1/metrics/", "/v1/traces/", "/v0.4/traces"] {
         assert_eq!(client.ask("POST", path, &[PROTOBUF], &body).status, 404, "{path}");
     }
     let answer = client.ask("GET", PATH, &[], b"");

@@ -163,6 +163,71 @@ fn where_traces_go_can_be_set() {
     }
 }
 
+#[test]
+fn a_worker_takes_the_place_of_the_intake_and_gets_the_older_form() {
+    let (opw, opw_url) = (
+        "DD_OBSERVABILITY_PIPELINES_WORKER_TRACES_ENABLED",
+        "DD_OBSERVABILITY_PIPELINES_WORKER_TRACES_URL",
+    );
+    let (vector, vector_url) = ("DD_VECTOR_TRACES_ENABLED", "DD_VECTOR_TRACES_URL");
+    let (datadog, feature) = ("https://trace.agent.datadoghq.com", "DD_APM_FEATURES");
+    for (pairs, url, older, to_worker) in [
+        (vec![], datadog, false, false),
+        (vec![(feature, "disable-convert-traces")], datadog, true, false),
+        (vec![(opw, "true"), (opw_url, "http://w:8282/")], "http://w:8282", true, true),
+        (vec![(vector, "1"), (vector_url, "http://v:1")], "http://v:1", true, true),
+        (
+            vec![
+                (opw, "true"),
+                (opw_url, "http://w:1"),
+                (vector, "true"),
+                (vector_url, "http://v:1"),
+            ],
+            "http://w:1",
+            true,
+            true,
+        ),
+        (
+            vec![(vector, "true"), (vector_url, "http://v:1"), ("DD_APM_DD_URL", "http://a:1")],
+            "http://v:1",
+            true,
+            true,
+        ),
+        (vec![(vector, "false"), (vector_url, "http://v:1")], datadog, false, false),
+    ] {
+        let (settings, problems) = wrap(&pairs);
+        assert!(problems.is_empty(), "{problems:?}");
+        let pipeline = &settings.pipeline;
+        let found = (settings.relay.traces.url.as_str(), pipeline.older, pipeline.to_worker);
+        assert_eq!(found, (url, older, to_worker), "{pairs:?}");
+        // Metrics and logs have workers of their own.
+        assert_eq!(settings.relay.metrics.url, wrap(&[]).0.relay.metrics.url);
+    }
+}
+
+#[test]
+fn a_worker_that_is_half_set_is_said_and_traces_go_to_datadog() {
+    for (name, value, expect) in [
+        (
+            "DD_VECTOR_TRACES_URL",
+            "http://me:s3cr3t@v:1",
+            "invalid DD_VECTOR_TRACES_URL: \"http://***@v:1\" has no effect unless DD_VECTOR_TRACES_ENABLED is true, sending to Datadog",
+        ),
+        (
+            "DD_OBSERVABILITY_PIPELINES_WORKER_TRACES_ENABLED",
+            "true",
+            "invalid DD_OBSERVABILITY_PIPELINES_WORKER_TRACES_ENABLED: \"true\" is of no use without DD_OBSERVABILITY_PIPELINES_WORKER_TRACES_URL, sending to Datadog",
+        ),
+    ] {
+        check_bad(name, value, expect);
+    }
+    let (settings, problems) =
+        wrap(&[("DD_VECTOR_TRACES_ENABLED", "true"), ("DD_VECTOR_TRACES_URL", "ftp://v")]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].ends_with(", sending to Datadog"), "{problems:?}");
+    assert!(!settings.pipeline.older && !settings.pipeline.to_worker);
+}
+
 /// Addresses and keys, with a key `k` for all.
 #[test]
 fn proxies_come_from_our_own_variables_first() {

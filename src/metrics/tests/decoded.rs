@@ -7,124 +7,124 @@ use prost::Message as _;
 use crate::metrics::{BodyKind, Output};
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct MetricPayload {
+pub(crate) struct MetricPayload {
     #[prost(message, repeated, tag = "1")]
-    pub(super) series: Vec<MetricSeries>,
+    pub(crate) series: Vec<MetricSeries>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct MetricSeries {
+pub(crate) struct MetricSeries {
     #[prost(message, repeated, tag = "1")]
-    pub(super) resources: Vec<Resource>,
+    pub(crate) resources: Vec<Resource>,
     #[prost(string, tag = "2")]
-    pub(super) metric: String,
+    pub(crate) metric: String,
     #[prost(string, repeated, tag = "3")]
-    pub(super) tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     #[prost(message, repeated, tag = "4")]
-    pub(super) points: Vec<MetricPoint>,
+    pub(crate) points: Vec<MetricPoint>,
     #[prost(int32, tag = "5")]
-    pub(super) kind: i32,
+    pub(crate) kind: i32,
     #[prost(string, tag = "6")]
-    pub(super) unit: String,
+    pub(crate) unit: String,
     #[prost(string, tag = "7")]
-    pub(super) source_type_name: String,
+    pub(crate) source_type_name: String,
     #[prost(int64, tag = "8")]
-    pub(super) interval: i64,
+    pub(crate) interval: i64,
     #[prost(message, optional, tag = "9")]
-    pub(super) metadata: Option<Metadata>,
+    pub(crate) metadata: Option<Metadata>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Resource {
+pub(crate) struct Resource {
     #[prost(string, tag = "1")]
-    pub(super) kind: String,
+    pub(crate) kind: String,
     #[prost(string, tag = "2")]
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct MetricPoint {
+pub(crate) struct MetricPoint {
     #[prost(double, tag = "1")]
-    pub(super) value: f64,
+    pub(crate) value: f64,
     #[prost(int64, tag = "2")]
-    pub(super) timestamp: i64,
+    pub(crate) timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     #[prost(message, optional, tag = "1")]
-    pub(super) origin: Option<Origin>,
+    pub(crate) origin: Option<Origin>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     #[prost(uint32, tag = "4")]
-    pub(super) product: u32,
+    pub(crate) product: u32,
     #[prost(uint32, tag = "5")]
-    pub(super) category: u32,
+    pub(crate) category: u32,
     #[prost(uint32, tag = "6")]
-    pub(super) service: u32,
+    pub(crate) service: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct SketchPayload {
+pub(crate) struct SketchPayload {
     #[prost(message, repeated, tag = "1")]
-    pub(super) sketches: Vec<Sketch>,
+    pub(crate) sketches: Vec<Sketch>,
     #[prost(message, optional, tag = "2")]
-    pub(super) metadata: Option<CommonMetadata>,
+    pub(crate) metadata: Option<CommonMetadata>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct CommonMetadata {}
+pub(crate) struct CommonMetadata {}
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Sketch {
+pub(crate) struct Sketch {
     #[prost(string, tag = "1")]
-    pub(super) metric: String,
+    pub(crate) metric: String,
     #[prost(string, tag = "2")]
-    pub(super) host: String,
+    pub(crate) host: String,
     #[prost(string, repeated, tag = "4")]
-    pub(super) tags: Vec<String>,
+    pub(crate) tags: Vec<String>,
     #[prost(message, repeated, tag = "7")]
-    pub(super) dogsketches: Vec<Dogsketch>,
+    pub(crate) dogsketches: Vec<Dogsketch>,
     #[prost(message, optional, tag = "8")]
-    pub(super) metadata: Option<Metadata>,
+    pub(crate) metadata: Option<Metadata>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Dogsketch {
+pub(crate) struct Dogsketch {
     #[prost(int64, tag = "1")]
-    pub(super) ts: i64,
+    pub(crate) ts: i64,
     #[prost(int64, tag = "2")]
-    pub(super) cnt: i64,
+    pub(crate) cnt: i64,
     #[prost(double, tag = "3")]
-    pub(super) min: f64,
+    pub(crate) min: f64,
     #[prost(double, tag = "4")]
-    pub(super) max: f64,
+    pub(crate) max: f64,
     #[prost(double, tag = "5")]
-    pub(super) avg: f64,
+    pub(crate) avg: f64,
     #[prost(double, tag = "6")]
-    pub(super) sum: f64,
+    pub(crate) sum: f64,
     #[prost(sint32, repeated, tag = "7")]
-    pub(super) k: Vec<i32>,
+    pub(crate) k: Vec<i32>,
     #[prost(uint32, repeated, tag = "8")]
-    pub(super) n: Vec<u32>,
+    pub(crate) n: Vec<u32>,
 }
 
 /// A series by name and tags, and its points in the order in which they came.
-pub(super) type SeriesByName = BTreeMap<(String, Vec<String>), Vec<(i64, f64)>>;
+pub(crate) type SeriesByName = BTreeMap<(String, Vec<String>), Vec<(i64, f64)>>;
 
 /// All that an intake got.
 #[derive(Debug, Default)]
-pub(super) struct Intake {
-    pub(super) series: Vec<MetricSeries>,
-    pub(super) sketches: Vec<Sketch>,
-    pub(super) outputs: Vec<Output>,
+pub(crate) struct Intake {
+    pub(crate) series: Vec<MetricSeries>,
+    pub(crate) sketches: Vec<Sketch>,
+    pub(crate) outputs: Vec<Output>,
 }
 
 impl Intake {
     /// Takes a body, and checks what holds for every one: its counts, and that its parts are whole items.
-    pub(super) fn take(&mut self, output: Output) {
+    pub(crate) fn take(&mut self, output: Output) {
         let body = output.body.as_slice();
         let points = match output.kind {
             BodyKind::Series => {
@@ -161,7 +161,7 @@ impl Intake {
         self.outputs.push(output);
     }
 
-    pub(super) fn by_name(&self) -> SeriesByName {
+    pub(crate) fn by_name(&self) -> SeriesByName {
         let mut all = SeriesByName::new();
         for series in &self.series {
             let points = series.points.iter().map(|point| (point.timestamp, point.value));
@@ -171,7 +171,7 @@ impl Intake {
     }
 
     /// The points of the series of a name, whatever its tags.
-    pub(super) fn points(&self, name: &str) -> Vec<(i64, f64)> {
+    pub(crate) fn points(&self, name: &str) -> Vec<(i64, f64)> {
         let named = self.series.iter().filter(|series| series.metric == name);
         named
             .flat_map(|series| &series.points)
@@ -180,7 +180,7 @@ impl Intake {
     }
 
     /// The JSON of all bodies of a kind.
-    pub(super) fn json(&self, kind: BodyKind) -> Vec<serde_json::Value> {
+    pub(crate) fn json(&self, kind: BodyKind) -> Vec<serde_json::Value> {
         let bodies = self.outputs.iter().filter(|output| output.kind == kind);
         bodies.map(|output| serde_json::from_slice(&output.body).unwrap()).collect()
     }

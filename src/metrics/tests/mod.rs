@@ -1,6 +1,6 @@
 //! The rules of aggregation and encoding, read off what an intake decodes.
 
-mod decoded;
+pub(crate) mod decoded;
 mod limits;
 mod messages;
 mod reference;

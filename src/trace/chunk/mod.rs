@@ -2,9 +2,13 @@
 
 mod kind;
 mod notes;
+pub mod older;
 mod own_call;
 mod ready_value;
 mod redacted;
+mod tree;
+
+pub use tree::find_root;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -56,8 +60,8 @@ pub struct Ready {
     pub start: u64,
     /// Nanoseconds.
     pub duration: u64,
-    /// Whether it is an error.
-    pub error: bool,
+    /// 0 where it is no error. Else 1, or in the older form the number that came.
+    pub error: i32,
     /// `_top_level` is to be added.
     pub add_top_level: bool,
     /// Of [`Work::attributes`].
@@ -83,16 +87,15 @@ pub struct ChunkFacts {
     pub priority: i32,
     /// `_dd.origin`.
     pub origin: Ref,
-    /// From `_dd.p.dm`.
+    /// From `_dd.p.dm`. In the older form only what we have decided ourselves.
     pub sampling_mechanism: Option<u32>,
+    /// `_dd.p.dm` itself, which the older form sends.
+    pub decision_maker: Option<Ref>,
     /// All 128 bits.
     pub trace_id: u128,
     /// Attributes of its spans that samplers look at once in a while.
     pub marks: Marks,
 }
-
-/// A chunk of up to this many spans is searched for a parent; a larger one gets an index.
-const SEARCHED_SPANS_MAX: usize = 32;
 
 /// The priority of a chunk that has none.
 pub const PRIORITY_NONE: i32 = -128;
@@ -103,6 +106,7 @@ impl Default for ChunkFacts {
             priority: PRIORITY_NONE,
             origin: 0,
             sampling_mechanism: None,
+            decision_maker: None,
             trace_id: 0,
             marks: Marks::NONE,
         }
@@ -119,6 +123,8 @@ pub struct Rules {
     /// Spans of calls from the app to the agent in its container are left out, and those of look-ups that end there (spec:
     /// serverless-init 4).
     pub discards_own_calls: bool,
+    /// Chunks go into payloads of the older form, but for those of v1.0.
+    pub older: bool,
     /// The keys of spans' own fields (`env` and the like) that stats are grouped by.
     pub field_tags: Vec<FieldTag>,
 }
@@ -140,6 +146,8 @@ pub struct Work {
     pub chunk_attributes: Slice,
     /// The root's index in `spans`.
     pub root: usize,
+    /// Whether the rules of the older form hold for the attributes: texts and numbers are two maps.
+    pub is_older: bool,
     services_by_span: HashMap<u64, Ref, RandomState>,
     has_priority_owner: bool,
 }
@@ -159,6 +167,15 @@ pub struct Context<'a> {
     pub now_ns: u64,
 }
 
+impl Context<'_> {
+    /// Whether the body goes into a payload of the older form, by whose rules spans are taken in. The newest form of bodies never does: the
+    /// agent has no way back from it.
+    #[must_use]
+    pub fn is_older(&self) -> bool {
+        self.rules.older && self.body.form != Form::V10
+    }
+}
+
 impl Work {
     /// Takes a chunk in: normalises it, turns its strings into numbers of `table`, finds its root and its top-level spans. A chunk that the
     /// agent drops (without a span, or with a span id of 0) must not come here: see [`is_rejected`].
@@ -175,14 +192,24 @@ impl Work {
         self.primaries.clear();
         self.facts = ChunkFacts::default();
         self.has_priority_owner = false;
+        self.is_older = context.is_older();
         table.begin_chunk();
-        for index in chunk.spans.range() {
-            self.take_span(index, table, context, redactor);
+        if self.is_older {
+            self.take_older_spans(chunk, table, context, redactor);
+        } else {
+            for index in chunk.spans.range() {
+                self.take_span(index, table, context, redactor);
+            }
         }
-        self.take_chunk_values(chunk, table, context);
+        if !self.is_older {
+            self.take_chunk_values(chunk, table, context);
+        }
         self.root = find_root(self.spans.len(), |index| {
             (self.spans[index].span_id, self.spans[index].parent_id)
         });
+        if self.is_older {
+            self.take_older_facts(chunk, table, context);
+        }
         self.mark_top_level(context.tracer.computed_top_level);
     }
 
@@ -206,7 +233,7 @@ impl Work {
             },
             span_id: span.span_id,
             parent_id: if span.parent_id == span.span_id { 0 } else { span.parent_id },
-            error: span.error,
+            error: i32::from(is_error(span.error, context.body.form)),
             links: span.links,
             events: span.events,
             ..Ready::default()
@@ -219,13 +246,14 @@ impl Work {
         let (attributes, peers, primaries) =
             (self.attributes.len(), self.peers.len(), self.primaries.len());
         let kind = SpanType::of(span.kind.of(source));
+        let rules_apply = !redactor.rules.is_empty();
         let of_body = &context.body.attributes[span.attributes.range()];
         for (position, attribute) in of_body.iter().enumerate() {
             if attribute.class.is_long() && is_replaced(attribute, &of_body[position + 1..], source)
             {
                 continue;
             }
-            if redactor.is_concerned(kind, attribute, source) {
+            if rules_apply || Redactor::is_concerned(kind, attribute, source) {
                 self.take_redacted(position, index, &mut ready, table, context, redactor);
             } else {
                 self.take_attribute(position, attribute, &mut ready, table, context);
@@ -246,10 +274,15 @@ impl Work {
         }
         ready.resource = self.resource(span, &ready, table, context, redactor);
         self.add_tables(kind, table, redactor);
-        if !redactor.rules.is_empty() {
+        if rules_apply {
             self.replace_fields(span, &mut ready, table, context, redactor);
         }
         ready.attributes = Slice::new(attributes, self.attributes.len());
+        if ready.notes.grpc_weight == grpc_weight(Meaning::RpcResponseStatusCode)
+            && !self.is_grpc(attributes, &table.strings)
+        {
+            ready.notes.grpc_status = 0;
+        }
         self.spans.push(ready);
     }
 
@@ -480,53 +513,11 @@ impl Work {
             _ => {}
         }
     }
-
-    /// A span is top-level where it enters its service: it has no parent here, or one of another service.
-    fn mark_top_level(&mut self, computed_by_client: bool) {
-        if computed_by_client {
-            for span in &mut self.spans {
-                span.add_top_level = span.notes.is_client_top_level;
-                span.notes.is_top_level |= span.add_top_level;
-            }
-            return;
-        }
-        let is_large = self.spans.len() > SEARCHED_SPANS_MAX;
-        if is_large {
-            self.services_by_span.clear();
-            self.services_by_span
-                .extend(self.spans.iter().map(|span| (span.span_id, span.service)));
-        }
-        // Neighbours mostly share their parent, so the last answer is the first guess.
-        let mut last = (0, None);
-        for index in 0..self.spans.len() {
-            let parent_id = self.spans[index].parent_id;
-            if parent_id != last.0 {
-                let parent = if is_large {
-                    self.services_by_span.get(&parent_id).copied()
-                } else {
-                    self.spans
-                        .iter()
-                        .rfind(|span| span.span_id == parent_id)
-                        .map(|span| span.service)
-                };
-                last = (parent_id, parent.filter(|_| parent_id != 0));
-            }
-            let span = &mut self.spans[index];
-            span.add_top_level = last.1 != Some(span.service);
-            // What the tracer says counts too, though it is not written as the agent's own.
-            span.notes.is_top_level |= span.add_top_level || span.notes.is_client_top_level;
-        }
-    }
 }
 
-/// The index of the root of `len` spans, of which `ids` gives own and parent's id: from the last to the first, the first without a parent;
-/// else a span whose parent is not here; else the last (spec: trace-agent 3.5).
-pub fn find_root(len: usize, ids: impl Fn(usize) -> (u64, u64)) -> usize {
-    if let Some(root) = (0..len).rfind(|index| ids(*index).1 == 0) {
-        return root;
-    }
-    let is_orphan = |index: &usize| !(0..len).any(|other| ids(other).0 == ids(*index).1);
-    (0..len).find(is_orphan).unwrap_or(len.saturating_sub(1))
+/// Whether a span is one with an error. Where the agent goes through its older structures only positive numbers are one.
+fn is_error(error: i32, form: Form) -> bool {
+    if form.is_rebuilt() { error > 0 } else { error != 0 }
 }
 
 /// Whether the agent drops the chunk whole: it has no span, or one whose id is 0.
@@ -541,9 +532,14 @@ fn is_replaced(attribute: &Attribute, later: &[Attribute], source: &[u8]) -> boo
     later.iter().any(|other| other.key.of(source) == key)
 }
 
+/// The more the earlier a key with a gRPC status comes in the order of [`Meaning`]. 0 is no key's.
+fn grpc_weight(key: Meaning) -> u8 {
+    u8::MAX - key as u8
+}
+
 /// Keeps a gRPC status if its key comes before that of the one that is kept already, in the order of [`Meaning`].
 fn note_grpc(ready: &mut Ready, key: Meaning, text: Ref) {
-    let weight = u8::MAX - key as u8;
+    let weight = grpc_weight(key);
     if weight > ready.notes.grpc_weight {
         ready.notes.grpc_weight = weight;
         ready.notes.grpc_status = text;

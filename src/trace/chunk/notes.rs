@@ -34,6 +34,10 @@ pub struct Notes {
     pub has_rate: bool,
     /// Key and value of `_dd.base_service`.
     pub base_service: (Ref, Ref),
+    /// The text of `span.kind`, and of `http.status_code`. Only the older form looks at them.
+    pub span_kind: Ref,
+    /// See [`Notes::span_kind`].
+    pub http_status: Ref,
     /// Attributes that samplers look at once in a while.
     pub marks: Marks,
     /// It is a call to us: see [`super::Rules::discards_own_calls`].

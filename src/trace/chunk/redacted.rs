@@ -86,6 +86,7 @@ impl Work {
     }
 
     /// The resource as it is sent: hidden, cut, replaced. An empty one is the name.
+    #[inline(always)]
     pub(super) fn resource(
         &mut self,
         span: &Span,
@@ -114,6 +115,7 @@ impl Work {
     }
 
     /// Adds `sql.tables` where the user wants the tables of queries named and the resource just hidden names some.
+    #[inline(always)]
     pub(super) fn add_tables(&mut self, kind: SpanType, table: &mut Table, redactor: &Redactor) {
         let tables = redactor.tables();
         if kind == SpanType::Sql && !tables.is_empty() {
@@ -183,7 +185,7 @@ fn ready_value(table: &mut Table, scalar: &Scalar<'_>) -> ReadyValue {
 }
 
 /// The value of `db.type`, where it matters.
-fn database<'a>(
+pub(super) fn database<'a>(
     redactor: &Redactor,
     kind: SpanType,
     span: &Span,
@@ -192,7 +194,11 @@ fn database<'a>(
     if kind != SpanType::Sql || !redactor.reads_dialects() {
         return Cow::Borrowed("");
     }
-    let is_it = |attribute: &&Attribute| attribute.key.of(context.source) == DATABASE;
+    // In the older form numbers and bytes are other maps.
+    let is_it = |attribute: &&Attribute| {
+        attribute.key.of(context.source) == DATABASE
+            && (!context.is_older() || matches!(attribute.value, Value::Text(_)))
+    };
     let found = context.body.attributes[span.attributes.range()].iter().rfind(is_it);
     match found.map(|attribute| attribute.value) {
         Some(Value::Text(text)) => as_text(text.of(context.source)),

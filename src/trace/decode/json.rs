@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Fallible, Form, v04};
+use super::{Error, Fallible, Form, too_large, v04};
+use crate::limits::BODY_SPANS_MAX;
 use crate::trace::keys::Keys;
 use crate::trace::model::Body;
 
@@ -75,6 +76,7 @@ struct EventArray {
 /// Decodes a whole body of form [`Form::V04Json`] or [`Form::V01Json`]. What follows the first value is ignored, as in the agent.
 pub(super) fn decode(bytes: &[u8], form: Form, keys: &Keys, body: &mut Body) -> Fallible<()> {
     let text = String::from_utf8_lossy(bytes);
+    check_size(&text)?;
     let chunks: Vec<Vec<Maybe<Span>>> = match form {
         Form::V01Json => by_trace(read(&text)?),
         _ => read::<Vec<Maybe<Vec<Maybe<Span>>>>>(&text)?.into_iter().flatten().collect(),
@@ -84,6 +86,22 @@ pub(super) fn decode(bytes: &[u8], form: Form, keys: &Keys, body: &mut Body) -> 
     v04::decode_as(form, &msgpack, keys, body)?;
     body.transcoded = Some(msgpack);
     Ok(())
+}
+
+/// Refuses a text with more lists, maps and nulls than a body may have spans: three bytes of text that stand for a span take hundreds here. What
+/// tracers send has hundreds of bytes for each.
+fn check_size(text: &str) -> Fallible<()> {
+    let (mut items, mut is_in_string, mut is_escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_in_string,
+            b'"' => is_in_string = !is_in_string,
+            b'{' | b'[' | b'n' if !is_in_string => items += 1,
+            _ => {}
+        }
+    }
+    if items > BODY_SPANS_MAX { Err(too_large("lists and maps", BODY_SPANS_MAX)) } else { Ok(()) }
 }
 
 fn read<'a, T: Deserialize<'a> + Default>(text: &'a str) -> Fallible<T> {

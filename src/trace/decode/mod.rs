@@ -197,6 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn a_small_json_body_of_very_many_spans_is_refused() {
+        let list = |item: &str, count: usize| format!("[[{}]]", vec![item; count].join(","));
+        let read = |text: &str| {
+            let (mut body, keys) = (Body::default(), Keys::new([], [], []));
+            let json = Some("application/json");
+            decode(ApiVersion::V04, json, text.as_bytes(), &keys, &mut body)?;
+            Ok::<usize, Box<Error>>(body.spans.len())
+        };
+        let what = "lists and maps";
+        for item in ["{}", "null", "{\"span_links\":[{}]}"] {
+            let refusal = read(&list(item, BODY_SPANS_MAX)).unwrap_err();
+            assert_eq!(*refusal, Error::TooLarge { what, max: BODY_SPANS_MAX }, "{item}");
+            assert_eq!(refusal.status(), 413);
+        }
+        // What is in a text is only that.
+        let text = format!("{{\"name\":\"n\\\"{}\"}}", "[{n".repeat(BODY_SPANS_MAX));
+        assert_eq!(read(&list(&text, 1)).unwrap(), 1);
+    }
+
+    #[test]
     fn a_small_body_of_very_many_chunks_is_refused() {
         let chunks = [&array(BODY_SPANS_MAX + 1)[..], &vec![0x90; BODY_SPANS_MAX + 1]];
         assert_eq!(

@@ -389,15 +389,15 @@ impl<'a> Cursor<'a> {
         if fits { Ok(float as i64) } else { Err(self.range("a time")) }
     }
 
-    /// A flag that is an integer, such as `error`: whether it is not 0.
+    /// A 32-bit integer that is 0 or 1 as a rule, such as `error`.
     #[inline(always)]
-    pub(super) fn flag(&mut self) -> Fallible<bool> {
+    pub(super) fn flag(&mut self) -> Fallible<i32> {
         match self.bytes.get(self.at) {
             Some(0x00..=0x01) => {
                 self.at += 1;
-                Ok(self.bytes[self.at - 1] == 1)
+                Ok(i32::from(self.bytes[self.at - 1]))
             }
-            _ => Ok(self.i32()? != 0),
+            _ => self.i32(),
         }
     }
 

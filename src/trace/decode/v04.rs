@@ -32,7 +32,7 @@ pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()>
 /// Decodes a whole body that is said to have had another form, of which it is the transcription.
 pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     body.clear(form);
-    let mut decoder = Decoder::new(form, bytes, keys);
+    let mut decoder = Decoder::new(bytes, keys);
     for _ in 0..decoder.cursor.array()? {
         let spans = decoder.spans(body)?;
         push(&mut body.chunks, "chunks", Chunk { spans, ..Chunk::default() })?;
@@ -44,8 +44,6 @@ pub(super) fn decode_as(form: Form, bytes: &[u8], keys: &Keys, body: &mut Body) 
 pub(super) struct Decoder<'a> {
     pub(super) cursor: Cursor<'a>,
     keys: &'a Keys,
-    /// Negative numbers are no error: so it is where the agent goes through its older structures.
-    errors_are_positive: bool,
     /// The field that stood at each position of an earlier span: tracers write all spans alike, so one comparison finds a field.
     order: Vec<(Seen, u8)>,
     /// The key that stood at each position among the attributes, for the same reason.
@@ -56,14 +54,8 @@ pub(super) struct Decoder<'a> {
 const GUESSES_MAX: usize = 256;
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(form: Form, bytes: &'a [u8], keys: &'a Keys) -> Self {
-        Self {
-            cursor: Cursor::new(bytes),
-            keys,
-            errors_are_positive: form.is_rebuilt(),
-            order: Vec::new(),
-            guesses: Vec::new(),
-        }
+    pub(super) fn new(bytes: &'a [u8], keys: &'a Keys) -> Self {
+        Self { cursor: Cursor::new(bytes), keys, order: Vec::new(), guesses: Vec::new() }
     }
 
     /// An array of spans. A nil among them is none.
@@ -95,7 +87,6 @@ impl<'a> Decoder<'a> {
                 5 => span.parent_id = self.cursor.id()?,
                 6 => span.start = self.cursor.nanoseconds()?,
                 7 => span.duration = self.cursor.nanoseconds()?,
-                8 if self.errors_are_positive => span.error = self.cursor.i32()? > 0,
                 8 => span.error = self.cursor.flag()?,
                 9 => self.meta(body, first)?,
                 10 => self.metrics(body, first)?,
@@ -274,7 +265,7 @@ impl<'a> Decoder<'a> {
             2 => Value::Int(int),
             3 => Value::Number(double),
             4 if may_be_array => Value::Array(array),
-            _ => Value::None,
+            other => Value::Unknown(other),
         })
     }
 

@@ -77,7 +77,7 @@ impl Decoder<'_> {
             parent_id: self.cursor.id()?,
             start: self.cursor.nanoseconds()?,
             duration: self.cursor.nanoseconds()?,
-            error: self.cursor.flag()?,
+            error: self.cursor.i32()?,
             ..Span::default()
         };
         let first = body.attributes.len();

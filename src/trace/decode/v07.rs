@@ -8,7 +8,7 @@ use crate::trace::model::{Body, Chunk, Slice, Value};
 /// Decodes a whole body.
 pub(super) fn decode(bytes: &[u8], keys: &Keys, body: &mut Body) -> Fallible<()> {
     body.clear(Form::V07);
-    let mut decoder = Decoder::new(Form::V07, bytes, keys);
+    let mut decoder = Decoder::new(bytes, keys);
     for _ in 0..decoder.cursor.map()? {
         let name = decoder.cursor.text()?;
         match decoder.cursor.bytes_of(name) {

@@ -8,7 +8,7 @@ pub use self::others::OtherAttributes;
 use crate::trace::Tracer;
 use crate::trace::decode::Form;
 use crate::trace::keys::Meaning;
-use crate::trace::model::{Body, Text, Value};
+use crate::trace::model::{Attribute, Body, Text, Value};
 use crate::trace::normalise;
 use crate::trace::payload::Head;
 use crate::trace::table::as_text;
@@ -40,21 +40,22 @@ pub struct BodyFacts<'a> {
 }
 
 impl<'a> BodyFacts<'a> {
-    /// Reads them.
-    pub fn of(body: &Body, source: &'a [u8], tracer: &Tracer<'a>) -> Self {
+    /// Reads them. For the older form of payloads (`is_older`) spans are asked later, chunk by chunk, but for the first one's tags of the process
+    /// and of the export, which have to be texts.
+    pub fn of(body: &Body, source: &'a [u8], tracer: &Tracer<'a>, is_older: bool) -> Self {
         let mut facts = if matches!(body.form, Form::V07 | Form::V10) {
             Self::of_payload(body, source)
         } else {
             Self::of_request(tracer)
         };
-        if body.form != Form::V10 {
+        if body.form != Form::V10 && !is_older {
             facts.take_spans(body, source);
         }
         if let Cow::Owned(normal) = normalise::tag_value(&facts.env) {
             facts.env = Cow::Owned(normal);
         }
         let of_payload = |key| of_payload(body, source, key);
-        let of_first = |key| of_first_span(body, source, key);
+        let of_first = |key| of_first_span(body, source, key, is_older);
         facts.process_tags = of_payload(PROCESS_TAGS)
             .or_else(|| of_first(Meaning::ProcessTags))
             .unwrap_or(Cow::Borrowed(tracer.process_tags));
@@ -192,11 +193,20 @@ fn of_payload<'a>(body: &Body, source: &'a [u8], key: &[u8]) -> Option<Cow<'a, s
 }
 
 /// The text of an attribute of the first span that there is.
-fn of_first_span<'a>(body: &Body, source: &'a [u8], meaning: Meaning) -> Option<Cow<'a, str>> {
+fn of_first_span<'a>(
+    body: &Body,
+    source: &'a [u8],
+    meaning: Meaning,
+    as_text_only: bool,
+) -> Option<Cow<'a, str>> {
     let mut spans = body.chunks.iter().flat_map(|chunk| chunk.spans.range());
     let first = body.spans.get(spans.next()?)?;
     let attributes = &body.attributes[first.attributes.range()];
-    let found = attributes.iter().rev().find(|attribute| attribute.class.meaning == meaning)?;
+    let is_meant = |attribute: &&Attribute| {
+        attribute.class.meaning == meaning
+            && (!as_text_only || matches!(attribute.value, Value::Text(_)))
+    };
+    let found = attributes.iter().rfind(is_meant)?;
     Some(text_of(found.value, body, source))
 }
 

@@ -67,6 +67,14 @@ impl OtherAttributes {
         encode::entries(out, tag, self.all, table, &self.body, &self.source);
     }
 
+    /// Keys and values of those that are texts, as bytes that need not be UTF-8.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.body.entries[self.all.range()].iter().filter_map(|(key, value)| match value {
+            Value::Text(text) => Some((key.of(&self.source), text.of(&self.source))),
+            _ => None,
+        })
+    }
+
     fn text(&mut self, text: Text, source: &[u8]) -> Text {
         let place = Text::place(self.source.len(), text.len());
         self.source.extend_from_slice(text.of(source));

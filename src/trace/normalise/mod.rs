@@ -200,6 +200,12 @@ pub fn meta_key(key: &str) -> Cow<'_, str> {
     if is_long_key(key.as_bytes()) { shorten(key, META_KEY_BYTES_MAX) } else { Cow::Borrowed(key) }
 }
 
+/// The key of a number tag, likewise, whatever it is.
+#[must_use]
+pub fn metric_key(key: &str) -> Cow<'_, str> {
+    shorten(key, META_KEY_BYTES_MAX)
+}
+
 /// The value of the text tag `key`: where it is longer than [`META_VALUE_BYTES_MAX`], cut there with `...` appended. Structured values
 /// (`_dd.*.json`, `.msgpack`, `.protobuf`) stay whole: a part of one is of no use.
 #[must_use]

@@ -113,6 +113,14 @@ impl Hider {
         }
     }
 
+    /// Whether a text under this key is the number of a card that has to be hidden.
+    pub(super) fn is_card(&self, key: &str, text: &str) -> bool {
+        let settings = &self.settings.credit_cards;
+        settings.enabled
+            && cards::is_card(text.as_bytes(), settings.luhn)
+            && !cards::key_is_exempt(key, &settings.keep_values)
+    }
+
     fn other(&mut self, hidden: Hidden, value: &str) -> Outcome {
         let Self { settings, sql, out, .. } = self;
         let mut sql = |query: &str, out: &mut String| sql.obfuscate(query, "", out).ok();

@@ -3,6 +3,7 @@
 //! so what was taken out of a span is nowhere in the payload.
 
 mod hide;
+pub mod older;
 pub mod replace;
 mod scalar;
 mod span_type;
@@ -39,11 +40,11 @@ impl Redactor {
         Self { hider: Hider::new(settings), rules, digits: String::new() }
     }
 
-    /// Whether an attribute has to be looked at more closely. Nearly none has.
+    /// Whether an attribute has to be looked at more closely where there are no replace rules; with them all have. Nearly none has.
     #[inline(always)]
-    pub fn is_concerned(&self, kind: SpanType, attribute: &Attribute, source: &[u8]) -> bool {
+    pub fn is_concerned(kind: SpanType, attribute: &Attribute, source: &[u8]) -> bool {
         let class = attribute.class;
-        if kind.hides(class.hidden) || !self.rules.is_empty() {
+        if kind.hides(class.hidden) {
             return true;
         }
         !class.is_exempt()
@@ -51,7 +52,11 @@ impl Redactor {
                 Value::Text(text) | Value::Bytes(text) => cards::may_be_card(text.of(source)),
                 Value::Number(number) => number.abs() >= CARD_MIN,
                 Value::Int(int) => int.unsigned_abs() >= CARD_MIN as u64,
-                Value::None | Value::Bool(_) | Value::Array(_) | Value::Map(_) => false,
+                Value::None
+                | Value::Unknown(_)
+                | Value::Bool(_)
+                | Value::Array(_)
+                | Value::Map(_) => false,
             }
     }
 

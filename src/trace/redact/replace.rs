@@ -17,24 +17,24 @@ pub struct Setting {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     All,
     Resource,
     Tag(String),
 }
 
 #[derive(Debug)]
-struct Rule {
-    target: Target,
+pub(super) struct Rule {
+    pub(super) target: Target,
     /// Nothing where it did not compile: then what the rule names is not sent at all.
-    pattern: Option<Pattern>,
-    template: String,
+    pub(super) pattern: Option<Pattern>,
+    pub(super) template: String,
 }
 
 /// All rules, in their order.
 #[derive(Debug, Default)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    pub(super) rules: Vec<Rule>,
 }
 
 /// What stands in the place of a resource that a broken rule was to mend.

@@ -18,15 +18,12 @@ impl<'a> Scalar<'a> {
     /// What a text is once a rule has set it: an integer or a number if it reads as one (spec: trace-agent 3.8, observed with 7.85.2).
     #[must_use]
     pub fn read(text: Cow<'a, str>) -> Self {
-        if let Ok(int) = text.parse() {
+        if let Some(int) = int(&text) {
             return Self::Int(int);
         }
-        match text.parse::<f64>() {
-            // Digits that are too many for a double are an error for the agent; infinity in words is not.
-            Ok(double) if double.is_finite() || !text.contains(|c: char| c.is_ascii_digit()) => {
-                Self::Double(double)
-            }
-            _ => Self::Text(text),
+        match float(&text) {
+            Some(double) => Self::Double(double),
+            None => Self::Text(text),
         }
     }
 
@@ -39,6 +36,18 @@ impl<'a> Scalar<'a> {
             Self::Double(double) => Cow::Owned(double_text(*double)),
         }
     }
+}
+
+/// A text that reads as an integer.
+pub(super) fn int(text: &str) -> Option<i64> {
+    text.parse().ok()
+}
+
+/// A text that reads as a double.
+pub(super) fn float(text: &str) -> Option<f64> {
+    // Digits that are too many for a double are an error for the agent; infinity in words is not.
+    let is_kept = |double: &f64| double.is_finite() || !text.contains(|c: char| c.is_ascii_digit());
+    text.parse().ok().filter(is_kept)
 }
 
 /// A double as the agent writes it: as many digits as tell it from its neighbours, never an exponent.

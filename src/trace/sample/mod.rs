@@ -113,15 +113,18 @@ struct SpanText<'a> {
     name: &'a str,
     /// The resource.
     resource: &'a str,
-    /// Whether the span has an error.
-    error: bool,
+    /// Whether the span has an error; in the older form the lowest bits of the error.
+    error: u8,
+    /// `http.status_code` and `error.type`, one after the other. Only the older form looks at them.
+    tags: [&'a str; 2],
 }
 
 /// The hash of a kind of span. `env` is the hash of the env, or of nothing.
 fn span_hash(env: Fnv32, span: &SpanText<'_>, with_resource: bool) -> u32 {
-    let hash =
-        env.then(span.service.as_bytes()).then(span.name.as_bytes()).then(&[u8::from(span.error)]);
-    if with_resource { hash.then(span.resource.as_bytes()) } else { hash }.value()
+    let hash = env.then(span.service.as_bytes()).then(span.name.as_bytes()).then(&[span.error]);
+    let hash = if with_resource { hash.then(span.resource.as_bytes()) } else { hash };
+    let [status, kind] = span.tags;
+    hash.then(status.as_bytes()).then(kind.as_bytes()).value()
 }
 
 /// How many traces a root stands for: 1 over the product of its metrics `_sample_rate` and `_dd1.sr.rapre`, each of which counts only when

@@ -144,12 +144,18 @@ impl Samplers {
         // First, so that it knows of every kind of spans.
         let is_rare = self.is_rare(work, seen);
         if self.probabilistic.is_some() {
-            return (self.keeps_by_share(work, seen, is_rare), true);
+            let keep = if work.is_older {
+                self.keeps_by_share_older(work, seen, is_rare)
+            } else {
+                self.keeps_by_share(work, seen, is_rare)
+            };
+            let priority = if keep { PRIORITY_AUTO_KEEP } else { PRIORITY_AUTO_DROP };
+            work.facts.priority = i32::from(priority);
+            return (keep, true);
         }
         let priority = priority(work);
         let is_dropped = if self.asks_about_tracer_drops {
-            priority == Some(PRIORITY_USER_DROP)
-                && work.facts.sampling_mechanism == Some(MECHANISM_MANUAL)
+            priority == Some(PRIORITY_USER_DROP) && is_manual(work, seen.strings)
         } else {
             priority.is_some_and(|priority| priority < 0)
         };
@@ -171,7 +177,7 @@ impl Samplers {
             notes.is_top_level || notes.is_measured
         };
         let spans = work.spans.iter().enumerate().filter(counts);
-        let spans = spans.map(|(index, span)| (index, text(span, seen.strings)));
+        let spans = spans.map(|(index, span)| (index, text(work, span, seen.strings)));
         let found = rare.sample(seen.now_ns, seen.env, spans);
         if let Some(span) = found {
             self.write(span, Key::Rare, Some(1.0));
@@ -179,7 +185,7 @@ impl Samplers {
         found.is_some()
     }
 
-    /// The probabilistic sampler. The priority is what comes of it.
+    /// The probabilistic sampler.
     fn keeps_by_share(&mut self, work: &mut Work, seen: &Seen<'_>, is_rare: bool) -> bool {
         let sampled =
             self.probabilistic.as_ref().and_then(|sampler| sampler.sample(work.facts.trace_id));
@@ -187,14 +193,21 @@ impl Samplers {
             work.facts.sampling_mechanism = Some(MECHANISM_PROBABILISTIC);
             self.write(work.root, Key::ProbabilisticRate, Some(share));
         }
-        let keep = if has_error(work) {
-            self.keeps_error(work, seen)
-        } else {
-            is_rare || sampled.is_some()
-        };
-        let priority = if keep { PRIORITY_AUTO_KEEP } else { PRIORITY_AUTO_DROP };
-        work.facts.priority = i32::from(priority);
-        keep
+        if has_error(work) { self.keeps_error(work, seen) } else { is_rare || sampled.is_some() }
+    }
+
+    /// The same in the older form, where each sampler is asked only what the ones before it did not keep.
+    fn keeps_by_share_older(&mut self, work: &mut Work, seen: &Seen<'_>, is_rare: bool) -> bool {
+        if is_rare {
+            return true;
+        }
+        let sampler = self.probabilistic.as_ref();
+        let sampled = sampler.and_then(|sampler| sampler.sample_older(work, seen.strings));
+        if let Some(share) = sampled {
+            work.facts.sampling_mechanism = Some(MECHANISM_PROBABILISTIC);
+            self.write(work.root, Key::ProbabilisticRate, Some(share));
+        }
+        sampled.is_some() || has_error(work) && self.keeps_error(work, seen)
     }
 
     fn keeps_by_priority(&mut self, work: &Work, seen: &Seen<'_>, priority: i8) -> bool {
@@ -292,22 +305,38 @@ fn root<'a>(work: &Work, seen: &Seen<'a>) -> Root<'a> {
 }
 
 fn score(sampler: &mut Score, work: &Work, seen: &Seen<'_>) -> Option<f64> {
-    let root_text = text(&work.spans[work.root], seen.strings);
-    let spans = work.spans.iter().map(|span| text(span, seen.strings));
+    let root_text = text(work, &work.spans[work.root], seen.strings);
+    let spans = work.spans.iter().map(|span| text(work, span, seen.strings));
     sampler.sample(seconds(seen), &root(work, seen), &root_text, spans)
 }
 
-fn text<'a>(span: &Ready, strings: &'a Strings) -> SpanText<'a> {
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "that is the rule")]
+fn text<'a>(work: &Work, span: &Ready, strings: &'a Strings) -> SpanText<'a> {
+    let tags = if work.is_older {
+        [strings.get(span.notes.http_status), strings.get(span.notes.error_type)]
+    } else {
+        [""; 2]
+    };
     SpanText {
         service: strings.get(span.service),
         name: strings.get(span.name),
         resource: strings.get(span.resource),
-        error: span.error,
+        error: span.error as u8,
+        tags,
+    }
+}
+
+/// Whether the decision about a trace was made by the user's own hand.
+fn is_manual(work: &Work, strings: &Strings) -> bool {
+    if work.is_older {
+        work.facts.decision_maker.is_some_and(|maker| strings.bytes(maker) == b"-4")
+    } else {
+        work.facts.sampling_mechanism == Some(MECHANISM_MANUAL)
     }
 }
 
 fn has_error(work: &Work) -> bool {
-    work.spans.iter().any(|span| span.error)
+    work.spans.iter().any(|span| span.error != 0)
 }
 
 fn has_error_or_exception(work: &Work, strings: &Strings) -> bool {

@@ -1,6 +1,14 @@
 //! The probabilistic sampler: a fixed share of all traces, chosen by a hash of the trace id, as OpenTelemetry's collector chooses.
 
+use crate::trace::chunk::Work;
 use crate::trace::fnv::Fnv32;
+use crate::trace::strings::Strings;
+
+/// The root's tag with all of the trace id, of spans that came by OpenTelemetry.
+const OTEL_TRACE_ID: &str = "otel.trace_id";
+
+/// The root's tag with the upper half of the trace id.
+const TRACE_ID_HIGH: &str = "_dd.p.tid";
 
 /// Values of the hash that are told apart.
 const BUCKETS: u32 = 0x4000;
@@ -46,9 +54,40 @@ impl Probabilistic {
     pub(super) fn sample(&self, trace_id: u128) -> Option<f64> {
         // The lower half comes first and zeros after it, so that the choice is the same where somebody cut the upper half off.
         let id = if self.full_trace_id { trace_id } else { trace_id << 64 };
-        let hash = self.seed.then(&id.to_be_bytes()).value();
+        self.sample_bytes(&id.to_be_bytes())
+    }
+
+    /// The same in the older form, where the root alone says what the trace id is. With one that can't be read the trace is not sampled.
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+    pub(super) fn sample_older(&self, work: &Work, strings: &Strings) -> Option<f64> {
+        let low = work.facts.trace_id as u64;
+        if !self.full_trace_id {
+            return self.sample(u128::from(low));
+        }
+        let tag = |key| work.text_by_name(work.root, key, strings).filter(|text| !text.is_empty());
+        if let Some(id) = tag(OTEL_TRACE_ID) {
+            return self.sample_bytes(&from_hex(id)?);
+        }
+        let high = match tag(TRACE_ID_HIGH) {
+            None => 0,
+            Some(high) if high.starts_with('+') => return None,
+            Some(high) => u64::from_str_radix(high, 16).ok()?,
+        };
+        self.sample(u128::from(high) << 64 | u128::from(low))
+    }
+
+    fn sample_bytes(&self, id: &[u8]) -> Option<f64> {
+        let hash = self.seed.then(id).value();
         (hash % BUCKETS < self.buckets_kept).then_some(self.share)
     }
+}
+
+/// The bytes that hexadecimal digits stand for.
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    let byte = |pair: &[u32]| u8::try_from(pair.iter().fold(0, |byte, digit| byte << 4 | digit));
+    digits.chunks(2).map(|pair| byte(pair).ok()).collect()
 }
 
 #[cfg(test)]

@@ -185,7 +185,7 @@ mod tests {
     const START_NS: u64 = 1_750_000_000_000_000_000;
 
     fn span<'a>(service: &'a str, resource: &'a str) -> SpanText<'a> {
-        SpanText { service, name: "web.request", resource, error: false }
+        SpanText { service, name: "web.request", resource, error: 0, tags: [""; 2] }
     }
 
     fn rare(cardinality: u32) -> Rare {

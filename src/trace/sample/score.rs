@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn span<'a>(name: &'a str, resource: &'a str) -> SpanText<'a> {
-        SpanText { service: "web-store", name, resource, error: false }
+        SpanText { service: "web-store", name, resource, error: 0, tags: [""; 2] }
     }
 
     fn root(trace_id: u64) -> Root<'static> {
@@ -128,7 +128,7 @@ mod tests {
             sampler.signature("none", &span("web.request", "GET /"), [request, query].into_iter())
         );
         assert_ne!(once, sampler.signature("prod", &request, [request, query].into_iter()));
-        let failed = SpanText { error: true, ..query };
+        let failed = SpanText { error: 1, ..query };
         assert_ne!(once, sampler.signature("none", &request, [request, failed].into_iter()));
     }
 

@@ -1,5 +1,7 @@
 //! What stats are counted under: the payload (where the tracer runs) and the group (what the span does).
 
+use std::borrow::Cow;
+
 use super::peer_tags::BASE_SERVICE;
 use super::table::{Draft, Key};
 use crate::trace::obfuscate::hosts;
@@ -18,7 +20,7 @@ pub(super) mod payload {
     pub(in crate::trace::stats) const COUNT: usize = 9;
 }
 
-/// The texts of a group key, by place. The tags are lists with a zero byte between the tags, in ascending order.
+/// The texts of a group key, by place. The tags are lists in ascending order (see [`read_tags`]).
 pub(super) mod group {
     pub(in crate::trace::stats) const SERVICE: usize = 0;
     pub(in crate::trace::stats) const NAME: usize = 1;
@@ -34,8 +36,13 @@ pub(super) mod group {
     pub(in crate::trace::stats) const COUNT: usize = 11;
 }
 
-/// Between the tags of a list.
-pub(super) const TAG_SEPARATOR: char = '\0';
+/// Between the tags of a list. Where it is in a tag itself, [`ESCAPE`] and [`ESCAPED_SEPARATOR`] stand for it.
+const TAG_SEPARATOR: char = '\0';
+
+/// Begins what stands for a character of a tag that has a meaning in a list. It stands for itself together with itself.
+const ESCAPE: char = '\u{1}';
+
+const ESCAPED_SEPARATOR: char = '0';
 
 /// Bytes of a metric tag's value, beyond which [`BLOCKED`] stands for it.
 const METRIC_TAG_BYTES_MAX: usize = 200;
@@ -99,7 +106,8 @@ pub struct GroupKey<'a> {
     pub resource: &'a str,
     /// The span's type.
     pub kind: &'a str,
-    /// `internal`, `server`, `client`, `producer` or `consumer`; `unknown` where a v0.5 body gives none.
+    /// `internal`, `server`, `client`, `producer` or `consumer`; `unknown` where a v0.5 body gives none. In the older form of payloads it is the
+    /// tag as it came.
     pub span_kind: &'a str,
     /// The HTTP status, 0 where there is none.
     pub status_code: u32,
@@ -163,10 +171,11 @@ impl GroupKey<'_> {
 /// Whether a span of this kind is counted by this peer tag: one that calls out by all of them, an internal one only by the service that
 /// it was renamed from.
 fn counts(span_kind: &str, key: &str) -> bool {
-    match span_kind {
-        "client" | "producer" | "consumer" => true,
-        "internal" | "" => key == BASE_SERVICE,
-        _ => false,
+    let is = |kind: &str| span_kind.eq_ignore_ascii_case(kind);
+    if is("client") || is("producer") || is("consumer") {
+        true
+    } else {
+        (span_kind.is_empty() || is("internal")) && key == BASE_SERVICE
     }
 }
 
@@ -182,8 +191,40 @@ pub(super) fn write_tags<T: AsRef<str> + Ord>(all: &mut String, tags: impl Itera
         if at > 0 {
             all.push(TAG_SEPARATOR);
         }
-        all.push_str(tag.as_ref());
+        write_tag(all, tag.as_ref());
     }
+}
+
+fn write_tag(all: &mut String, tag: &str) {
+    if !tag.contains([TAG_SEPARATOR, ESCAPE]) {
+        return all.push_str(tag);
+    }
+    for c in tag.chars() {
+        match c {
+            TAG_SEPARATOR => all.extend([ESCAPE, ESCAPED_SEPARATOR]),
+            ESCAPE => all.extend([ESCAPE; 2]),
+            c => all.push(c),
+        }
+    }
+}
+
+/// The tags of a list.
+pub(super) fn read_tags(list: &str) -> Vec<Cow<'_, str>> {
+    if list.is_empty() { Vec::new() } else { list.split(TAG_SEPARATOR).map(read_tag).collect() }
+}
+
+fn read_tag(written: &str) -> Cow<'_, str> {
+    if !written.contains(ESCAPE) {
+        return Cow::Borrowed(written);
+    }
+    let mut chars = written.chars();
+    let next = || {
+        chars.next().map(|c| match c {
+            ESCAPE if chars.next() == Some(ESCAPED_SEPARATOR) => TAG_SEPARATOR,
+            c => c,
+        })
+    };
+    Cow::Owned(std::iter::from_fn(next).collect())
 }
 
 /// The flags of a group as one number. `trace_root` is 0 where it is not known, 1 for yes and 2 for no.

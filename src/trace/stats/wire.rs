@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 
-use super::key::{StoredGroup, StoredPayload, TAG_SEPARATOR, group, payload, unpack_flags};
+use super::key::{StoredGroup, StoredPayload, group, payload, read_tags, unpack_flags};
 use super::{Agent, BUCKET_NS, Flushed};
 use crate::limits;
 use crate::trace::fnv::Fnv64;
@@ -225,7 +225,7 @@ struct ClientGroupedStats<'a> {
     synthetics: bool,
     top_level_hits: u64,
     span_kind: &'a str,
-    peer_tags: Vec<&'a str>,
+    peer_tags: Vec<Cow<'a, str>>,
     is_trace_root: u32,
     #[serde(rename = "GRPCStatusCode")]
     grpc_status_code: &'a str,
@@ -236,7 +236,7 @@ struct ClientGroupedStats<'a> {
     #[serde(rename = "srv_src")]
     service_source: &'a str,
     span_derived_primary_tags: [&'a str; 0],
-    additional_metric_tags: Vec<&'a str>,
+    additional_metric_tags: Vec<Cow<'a, str>>,
 }
 
 impl<'a> ClientGroupedStats<'a> {
@@ -258,14 +258,14 @@ impl<'a> ClientGroupedStats<'a> {
             synthetics,
             top_level_hits: totals.top_level_hits,
             span_kind: key.text(group::SPAN_KIND),
-            peer_tags: tags(key.text(group::PEER_TAGS)),
+            peer_tags: read_tags(key.text(group::PEER_TAGS)),
             is_trace_root,
             grpc_status_code: key.text(group::GRPC_STATUS),
             http_method: key.text(group::HTTP_METHOD),
             http_endpoint: key.text(group::HTTP_ENDPOINT),
             service_source: key.text(group::SERVICE_SOURCE),
             span_derived_primary_tags: [],
-            additional_metric_tags: tags(key.text(group::METRIC_TAGS)),
+            additional_metric_tags: read_tags(key.text(group::METRIC_TAGS)),
         }
     }
 }
@@ -277,10 +277,6 @@ impl Serialize for Bytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(&self.0)
     }
-}
-
-fn tags(list: &str) -> Vec<&str> {
-    if list.is_empty() { Vec::new() } else { list.split(TAG_SEPARATOR).collect() }
 }
 
 /// The hash that stands for process tags in keys: of the tags in ascending order with a zero byte between them; 0 for none.

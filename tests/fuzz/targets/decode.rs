@@ -96,7 +96,7 @@ fn value_is_within(value: Value, body: &Body, source: &[u8]) {
             }
         }
         Value::Map(entries) => entries_are_within(entries, body, source),
-        Value::None | Value::Bool(_) | Value::Int(_) | Value::Number(_) => {}
+        Value::None | Value::Unknown(_) | Value::Bool(_) | Value::Int(_) | Value::Number(_) => {}
     }
 }
 

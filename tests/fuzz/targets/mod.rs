@@ -8,6 +8,7 @@ mod dogstatsd;
 mod hide;
 mod messages;
 mod normal;
+mod otlp;
 mod output;
 mod patterns;
 mod pipeline;
@@ -55,6 +56,8 @@ pub const TARGETS: &[Target] = &[
     target("traces_v07", decode::v07, Start::Bodies("/v0.7/traces", 0)),
     target("traces_v10", decode::v10, Start::Bodies("/v1.0/traces", 0)),
     target("traces_json", decode::json, Start::Texts(decode::JSON)),
+    target("otlp_metrics", otlp::metrics, Start::Texts(otlp::METRICS)),
+    target("otlp_logs", otlp::logs, Start::Texts(otlp::LOGS)),
     target("stats", stats::body, Start::Bodies("/v0.6/stats", 1)),
     target("dogstatsd", dogstatsd::packet, Start::Texts(dogstatsd::PACKETS)),
     target("sketch", stats::sketch, Start::Texts(stats::SKETCHES)),

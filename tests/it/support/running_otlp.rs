@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use pillion::ledger::Ledger;
+use pillion::metrics::BodyKind;
 use pillion::otlp::{self, Cors, Endpoint, Listeners, Settings};
 use pillion::pipeline::{OpenBuckets, Pipeline, Tap};
 use pillion::relay::Kind;
@@ -33,7 +34,10 @@ pub(crate) fn settings() -> Settings {
         cors: Cors::default(),
         receive_timeout: Duration::from_secs(5),
         connections_max: 2000,
+        are_traces_taken: true,
         traces: Rules::default(),
+        metrics: otlp::metrics::Settings::default(),
+        logs: otlp::logs::Settings { is_enabled: true, ..otlp::logs::Settings::default() },
     }
 }
 
@@ -51,6 +55,8 @@ pub(crate) struct RunningOtlp {
     pub(crate) grpc: SocketAddr,
     pub(crate) ledger: Arc<Ledger>,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Bodies of metrics and batches of logs, in the order in which they left.
+    pub(crate) others: Arc<Mutex<Vec<(Other, Vec<u8>)>>>,
     stop: watch::Sender<Option<Instant>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -77,18 +83,49 @@ impl BoundOtlp {
         let (stop, stopped) = watch::channel(deadline);
         let ledger = Arc::new(Ledger::default());
         let sent = Arc::new(Mutex::new(Vec::new()));
+        let others = Arc::new(Mutex::new(Vec::new()));
         let (counted, kept) = (Arc::clone(&ledger), Arc::clone(&sent));
+        let kept_others = Arc::clone(&others);
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let pipeline = Rc::new(RefCell::new(pipeline(&counted, kept)));
             tokio::task::LocalSet::new().block_on(
                 &runtime,
-                otlp::serve(listeners, &settings, Rc::clone(&pipeline), counted, stopped),
+                otlp::serve(
+                    listeners,
+                    &settings,
+                    Rc::clone(&pipeline),
+                    outlets(kept_others),
+                    counted,
+                    stopped,
+                ),
             );
             pipeline.borrow_mut().flush(running_intake::now_ns(), OpenBuckets::Flush);
         });
-        RunningOtlp { http, grpc, ledger, sent, stop, thread: Some(thread) }
+        RunningOtlp { http, grpc, ledger, sent, others, stop, thread: Some(thread) }
+    }
+}
+
+/// What left beside traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Other {
+    Metrics(BodyKind),
+    Logs,
+}
+
+fn outlets(kept: Arc<Mutex<Vec<(Other, Vec<u8>)>>>) -> otlp::Outlets {
+    let of_logs = Arc::clone(&kept);
+    otlp::Outlets {
+        points: pillion::metrics::Settings::default(),
+        metrics: Box::new(move |output| {
+            kept.lock().unwrap().push((Other::Metrics(output.kind), output.body));
+        }),
+        logs: Box::new(move |payload| {
+            of_logs.lock().unwrap().push((Other::Logs, payload.body));
+            Vec::new()
+        }),
+        learnt: otlp::Learnt::default(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::wire;
 ///
 /// # Errors
 /// When it is no JSON, or a known field has a value that does not fit it. Fields that are not known may have any.
-pub(super) fn transcode(bytes: &[u8], message: &'static Message) -> Fallible<Vec<u8>> {
+pub(crate) fn transcode(bytes: &[u8], message: &'static Message) -> Fallible<Vec<u8>> {
     let text = String::from_utf8_lossy(bytes);
     let mut out = Vec::with_capacity(text.len() / 2);
     let mut reader = serde_json::Deserializer::from_str(&text);
@@ -92,6 +92,7 @@ struct Filled<'a> {
 const VARINT: u32 = 0;
 const EIGHT_BYTES: u32 = 1;
 const LENGTH: u32 = 2;
+const FOUR_BYTES: u32 = 5;
 
 impl Filled<'_> {
     fn tag(&mut self, form: u32) {
@@ -106,6 +107,16 @@ impl Filled<'_> {
     fn eight_bytes(&mut self, value: u64) {
         self.tag(EIGHT_BYTES);
         self.out.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn four_bytes(&mut self, value: u32) {
+        self.tag(FOUR_BYTES);
+        self.out.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// A whole number with its sign: small ones are short, with the sign in the lowest bit.
+    fn signed(&mut self, value: i64) {
+        self.varint((value << 1 ^ value >> 63).cast_unsigned());
     }
 
     fn bytes(&mut self, content: &[u8]) {
@@ -136,7 +147,7 @@ impl<'de> Visitor<'de> for Filled<'_> {
 
     /// Null: as if the field were not there. In a list it is a value without content.
     fn visit_unit<E: serde::de::Error>(mut self) -> Result<(), E> {
-        if self.in_list {
+        if self.in_list && matches!(self.field.kind, Kind::Message(_)) {
             self.bytes(&[]);
         }
         Ok(())
@@ -161,7 +172,7 @@ impl<'de> Visitor<'de> for Filled<'_> {
                 wire::close(self.out, length);
                 Ok(())
             }
-            Kind::Time => {
+            Kind::Time | Kind::Long => {
                 let time = halves(object)?;
                 self.eight_bytes(time);
                 Ok(())
@@ -184,6 +195,11 @@ impl<'de> Visitor<'de> for Filled<'_> {
             #[expect(clippy::cast_precision_loss, reason = "the field is a double")]
             Kind::Double => self.eight_bytes((value as f64).to_bits()),
             Kind::Int | Kind::Enum(_) if i64::try_from(value).is_ok() => self.varint(value),
+            Kind::Long if i64::try_from(value).is_ok() => self.eight_bytes(value),
+            Kind::Signed if i32::try_from(value).is_ok() => self.signed(value.cast_signed()),
+            Kind::Word if u32::try_from(value).is_ok() => {
+                self.four_bytes(u32::try_from(value).unwrap_or_default());
+            }
             _ => return Err(self.unfit("a number that does not fit")),
         }
         Ok(())
@@ -192,6 +208,9 @@ impl<'de> Visitor<'de> for Filled<'_> {
     fn visit_i64<E: serde::de::Error>(mut self, value: i64) -> Result<(), E> {
         match self.field.kind {
             Kind::Int | Kind::Enum(_) => self.varint(value.cast_unsigned()),
+            Kind::Long => self.eight_bytes(value.cast_unsigned()),
+            Kind::Signed if i32::try_from(value).is_ok() => self.signed(value),
+            Kind::Time | Kind::Word if value >= 0 => return self.visit_u64(value.cast_unsigned()),
             #[expect(clippy::cast_precision_loss, reason = "the field is a double")]
             Kind::Double => self.eight_bytes((value as f64).to_bits()),
             _ => return Err(self.unfit("a number that does not fit")),
@@ -212,6 +231,9 @@ impl<'de> Visitor<'de> for Filled<'_> {
             Kind::Double => self.eight_bytes(value.to_bits()),
             Kind::Int | Kind::Enum(_) if is_whole && value.abs() < i64::MAX as f64 => {
                 self.varint((value as i64).cast_unsigned());
+            }
+            Kind::Long | Kind::Signed | Kind::Word if is_whole && value.abs() < i64::MAX as f64 => {
+                return self.visit_i64(value as i64);
             }
             Kind::Time if is_whole && (0.0..u64::MAX as f64).contains(&value) => {
                 self.eight_bytes(value as u64);
@@ -234,7 +256,7 @@ impl<'de> Visitor<'de> for Filled<'_> {
                 let number = number.ok_or_else(|| self.unfit("an unknown name"))?;
                 return self.visit_u64(number as u64);
             }
-            Kind::Int => {
+            Kind::Int | Kind::Long | Kind::Signed | Kind::Word => {
                 let number = text.parse().map_err(|_| self.unfit::<E>("no whole number"))?;
                 return self.visit_i64(number);
             }

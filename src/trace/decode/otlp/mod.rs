@@ -1,5 +1,7 @@
 //! OTLP traces: what OpenTelemetry's SDKs send, as protobuf or JSON, made into spans of Datadog's (spec: trace-agent 9).
 //!
+//! Bodies of all three signals are read here ([`message`]); what becomes of metrics and logs is not the business of traces.
+//!
 //! A body is checked whole by its [`schema`], JSON after it was rewritten as protobuf ([`json`]). Then each resource becomes a payload of its own
 //! ([`convert`]): its spans by trace, each with the resource's tags, written as the msgpack of v0.4, which goes the way of every tracer's body
 //! from there on. Nothing is handed over before the whole body is converted.
@@ -7,23 +9,24 @@
 mod convert;
 mod error;
 mod host;
-mod json;
+pub(crate) mod json;
 mod known;
 mod lists;
 mod msgpack;
 mod names;
 mod reason;
 mod resource;
-mod schema;
+pub(crate) mod schema;
 mod span;
 mod tags;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 mod tracestate;
-mod value;
-mod wire;
+pub(crate) mod value;
+pub(crate) mod wire;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use self::convert::{Export, Payload};
@@ -42,6 +45,35 @@ pub enum Encoding {
     Protobuf,
     /// `application/json`.
     Json,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Points of metrics.
+    Metrics,
+    /// Records of logs.
+    Logs,
+}
+
+/// The body of a request as protobuf, checked whole.
+///
+/// # Errors
+/// When it is malformed.
+pub fn message(signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+    let schema = match signal {
+        Signal::Traces => &schema::EXPORT_TRACE_REQUEST,
+        Signal::Metrics => &schema::EXPORT_METRICS_REQUEST,
+        Signal::Logs => &schema::EXPORT_LOGS_REQUEST,
+    };
+    let body = match encoding {
+        Encoding::Protobuf => Cow::Borrowed(body),
+        Encoding::Json => Cow::Owned(json::transcode(body, schema)?),
+    };
+    wire::check(&body, schema)?;
+    Ok(body)
 }
 
 /// The user's rules for spans of OpenTelemetry.
@@ -103,16 +135,8 @@ pub fn decode(
     rules: &Rules,
     hostname: &str,
 ) -> Result<Export, Error> {
-    let transcoded;
-    let bytes = match encoding {
-        Encoding::Protobuf => bytes,
-        Encoding::Json => {
-            transcoded = json::transcode(bytes, &schema::EXPORT_TRACE_REQUEST)?;
-            &transcoded
-        }
-    };
-    wire::check(bytes, &schema::EXPORT_TRACE_REQUEST)?;
-    convert::request(bytes, rules, hostname)
+    let bytes = message(Signal::Traces, encoding, bytes)?;
+    convert::request(&bytes, rules, hostname)
 }
 
 /// The attribute of a chunk that says which share of traces was kept.

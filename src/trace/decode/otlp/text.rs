@@ -2,7 +2,7 @@
 
 /// What becomes of `<`, `>` and `&` within JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Markup {
+pub(crate) enum Markup {
     /// They stay.
     Kept,
     /// They are escaped, so that the JSON can stand in a page.
@@ -10,7 +10,7 @@ pub(super) enum Markup {
 }
 
 /// The shortest text that is this double: without an exponent from 10^-6 to below 10^21.
-pub(super) fn double(number: f64) -> String {
+pub(crate) fn double(number: f64) -> String {
     if number.is_nan() {
         return "NaN".to_owned();
     }
@@ -29,7 +29,7 @@ pub(super) fn double(number: f64) -> String {
 }
 
 /// Base64 with the usual alphabet and `=` at the end.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
@@ -44,7 +44,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 }
 
 /// Appends the hexadecimal digits of `bytes`.
-pub(super) fn hexadecimal(out: &mut String, bytes: &[u8]) {
+pub(crate) fn hexadecimal(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
         for digit in [byte >> 4, byte & 0xf] {
             out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
@@ -53,7 +53,7 @@ pub(super) fn hexadecimal(out: &mut String, bytes: &[u8]) {
 }
 
 /// Appends `text` as a JSON string.
-pub(super) fn quote(out: &mut String, text: &str, markup: Markup) {
+pub(crate) fn quote(out: &mut String, text: &str, markup: Markup) {
     out.push('"');
     for letter in text.chars() {
         match letter {

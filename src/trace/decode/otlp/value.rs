@@ -7,7 +7,7 @@ use super::wire::{Field, Fields};
 
 /// An attribute's value. Lists and maps stay as they came: they are read only where they are written as JSON.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// None.
     #[default]
     Empty,
@@ -29,14 +29,14 @@ pub(super) enum Value<'a> {
 
 /// An attribute.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Attribute<'a> {
-    pub(super) key: Cow<'a, str>,
-    pub(super) value: Value<'a>,
+pub(crate) struct Attribute<'a> {
+    pub(crate) key: Cow<'a, str>,
+    pub(crate) value: Value<'a>,
 }
 
 impl<'a> Attribute<'a> {
     /// Reads a `KeyValue`.
-    pub(super) fn of(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
         let mut attribute = Self { key: Cow::Borrowed(""), value: Value::Empty };
         for (number, field) in Fields::of(bytes) {
             match number {
@@ -50,13 +50,13 @@ impl<'a> Attribute<'a> {
 }
 
 /// Text as it is, or with U+FFFD for what is no UTF-8.
-pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
 impl<'a> Value<'a> {
     /// Reads an `AnyValue`: of several values the last one counts.
-    pub(super) fn of(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
         let mut value = Self::Empty;
         for (number, field) in Fields::of(bytes) {
             value = match (number, field) {
@@ -75,7 +75,7 @@ impl<'a> Value<'a> {
 
     /// The value as a tag's text: lists and maps as JSON, bytes in base64, nothing for none. A list or map with a number that JSON does not know
     /// has no text.
-    pub(super) fn to_text(&self) -> Cow<'a, str> {
+    pub(crate) fn to_text(&self) -> Cow<'a, str> {
         match self {
             Self::Empty => Cow::Borrowed(""),
             Self::Text(text) => text.clone(),
@@ -96,7 +96,7 @@ impl<'a> Value<'a> {
     }
 
     /// Appends the value as JSON. False, with a part of it written, where a number is none that JSON knows.
-    pub(super) fn write_json(&self, out: &mut String, markup: text::Markup) -> bool {
+    pub(crate) fn write_json(&self, out: &mut String, markup: text::Markup) -> bool {
         match self {
             Self::Empty => out.push_str("null"),
             Self::Text(content) => text::quote(out, content, markup),
@@ -148,6 +148,6 @@ fn write_map(fields: Fields<'_>, out: &mut String, markup: text::Markup) -> bool
 }
 
 /// The content of the elements of a list or map.
-pub(super) fn elements<'a>(fields: Fields<'a>) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn elements<'a>(fields: Fields<'a>) -> impl Iterator<Item = &'a [u8]> {
     fields.filter(|(number, _)| *number == 1).map(|(_, field): (u32, Field<'a>)| field.bytes())
 }

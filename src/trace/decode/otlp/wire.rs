@@ -9,7 +9,7 @@ use crate::limits::DECODE_DEPTH_MAX;
 
 /// The value of a field, by its form on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Field<'a> {
+pub(crate) enum Field<'a> {
     /// A varint: integers, booleans, enums.
     Varint(u64),
     /// Eight bytes: times, doubles.
@@ -22,7 +22,7 @@ pub(super) enum Field<'a> {
 
 impl<'a> Field<'a> {
     /// The content of a field of bytes; nothing of another.
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub(crate) fn bytes(self) -> &'a [u8] {
         match self {
             Self::Bytes(bytes) => bytes,
             _ => &[],
@@ -30,24 +30,61 @@ impl<'a> Field<'a> {
     }
 
     /// The number of a field that holds one; 0 of another.
-    pub(super) fn number(self) -> u64 {
+    pub(crate) fn number(self) -> u64 {
         match self {
             Self::Varint(number) | Self::Fixed64(number) => number,
             Self::Fixed32(number) => u64::from(number),
             Self::Bytes(_) => 0,
         }
     }
+
+    /// The double of a field that holds one; 0 of another.
+    pub(crate) fn double(self) -> f64 {
+        match self {
+            Self::Fixed64(bits) => f64::from_bits(bits),
+            _ => 0.0,
+        }
+    }
+
+    /// The number of a varint with zigzag; 0 of another.
+    pub(crate) fn signed(self) -> i64 {
+        match self {
+            Self::Varint(bits) => (bits >> 1).cast_signed() ^ -(bits & 1).cast_signed(),
+            _ => 0,
+        }
+    }
+
+    /// The numbers of eight bytes that a field holds: several where they are packed.
+    pub(crate) fn longs(self) -> impl Iterator<Item = u64> + 'a {
+        let (one, packed) = match self {
+            Self::Fixed64(number) => (Some(number), &[][..]),
+            Self::Bytes(packed) => (None, packed.as_chunks::<8>().0),
+            _ => (None, &[][..]),
+        };
+        one.into_iter().chain(packed.iter().map(|bytes| u64::from_le_bytes(*bytes)))
+    }
+
+    /// The varints that a field holds: several where they are packed.
+    pub(crate) fn varints(self) -> impl Iterator<Item = u64> + 'a {
+        let (one, packed) = match self {
+            Self::Varint(number) => (Some(number), &[][..]),
+            Self::Bytes(packed) => (None, packed),
+            _ => (None, &[][..]),
+        };
+        let mut packed = Fields::of(packed);
+        one.into_iter().chain(std::iter::from_fn(move || packed.varint().ok()))
+    }
 }
 
 /// The fields of a message, from the first to the last or to the first that is malformed.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
@@ -117,7 +154,7 @@ impl<'a> Iterator for Fields<'a> {
 ///
 /// # Errors
 /// Where they are not, with the place of the field, counted in bytes from the start of the body.
-pub(super) fn check(bytes: &[u8], message: &'static Message) -> Fallible<()> {
+pub(crate) fn check(bytes: &[u8], message: &'static Message) -> Fallible<()> {
     check_at(bytes, 0, message, 0)
 }
 
@@ -135,6 +172,9 @@ fn check_at(bytes: &[u8], from: usize, message: &'static Message, depth: usize) 
         };
         let Some(known) = message.field(number) else { continue };
         match (known.kind, field) {
+            (kind, Field::Bytes(packed)) if known.is_list && is_number(kind) => {
+                check_packed(kind, packed).map_err(|what| malformed(at, what))?;
+            }
             (Kind::Message(inner), Field::Bytes(content)) => {
                 check_at(content, from + fields.at - content.len(), inner, depth + 1)?;
             }
@@ -143,11 +183,28 @@ fn check_at(bytes: &[u8], from: usize, message: &'static Message, depth: usize) 
                 return Err(malformed(at, "an id has another length"));
             }
             (Kind::Text | Kind::Bytes, Field::Bytes(_))
-            | (Kind::Int | Kind::Bool | Kind::Enum(_), Field::Varint(_))
-            | (Kind::Time | Kind::Double, Field::Fixed64(_)) => {}
+            | (Kind::Int | Kind::Signed | Kind::Bool | Kind::Enum(_), Field::Varint(_))
+            | (Kind::Time | Kind::Long | Kind::Double, Field::Fixed64(_))
+            | (Kind::Word, Field::Fixed32(_)) => {}
             _ => return Err(malformed(at, "a known field has the form of another")),
         }
     }
+}
+
+/// Whether fields of this kind can be packed.
+fn is_number(kind: Kind) -> bool {
+    matches!(kind, Kind::Int | Kind::Signed | Kind::Time | Kind::Long | Kind::Double)
+}
+
+fn check_packed(kind: Kind, packed: &[u8]) -> Result<(), &'static str> {
+    if !matches!(kind, Kind::Int | Kind::Signed) {
+        return if packed.len().is_multiple_of(8) { Ok(()) } else { Err(TRUNCATED) };
+    }
+    let mut fields = Fields::of(packed);
+    while fields.at < packed.len() {
+        fields.varint()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

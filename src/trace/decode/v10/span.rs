@@ -16,7 +16,7 @@ impl Decoder<'_> {
                 5 => span.parent_id = self.cursor.unsigned()?,
                 6 => span.start = self.cursor.unsigned()?.cast_signed(),
                 7 => span.duration = self.cursor.unsigned()?.cast_signed(),
-                8 => span.error = self.cursor.strict_bool()?,
+                8 => span.error = i32::from(self.cursor.strict_bool()?),
                 9 => span.attributes = self.attributes()?,
                 10 => span.kind = self.text()?,
                 11 => span.links = self.links()?,

@@ -102,11 +102,13 @@ impl Concentrator {
         }
     }
 
-    /// The start of the bucket in which a span that ended at `end_ns` is counted.
+    /// The start of the bucket in which a span that ended at `end_ns` is counted: the oldest for what is older, the present one for what is to
+    /// come, which would else be held until then. Times are signed here, as the agent's are: what has no place in 63 bits is long ago.
     #[must_use]
     #[inline]
-    pub fn bucket(&self, end_ns: u64) -> u64 {
-        align(end_ns).max(self.oldest)
+    pub fn bucket(&self, end_ns: u64, now_ns: u64) -> u64 {
+        let start = if end_ns > i64::MAX.cast_unsigned() { 0 } else { align(end_ns) };
+        if start <= now_ns { start.max(self.oldest) } else { align(now_ns).max(self.oldest) }
     }
 
     /// The group of a key in the bucket that starts at `bucket`; made when it is new.

@@ -65,9 +65,43 @@ fn count(
     key: &GroupKey<'_>,
     hit: Hit,
 ) {
-    let bucket = concentrator.bucket(end_ns);
+    let bucket = concentrator.bucket(end_ns, u64::MAX);
     let id = concentrator.group(bucket, payload, key);
     concentrator.add(id, hit);
+}
+
+#[test]
+fn what_is_to_come_is_counted_now_and_what_has_no_time_in_the_oldest_bucket() {
+    let concentrator = concentrator(CLOCK_NS);
+    let now = CLOCK_NS + 25 * SECOND_NS;
+    for (end, bucket) in [
+        (now, CLOCK_NS + 20 * SECOND_NS),
+        // Later than now, but in the bucket that has begun.
+        (now + 4 * SECOND_NS, CLOCK_NS + 20 * SECOND_NS),
+        (now + 5 * SECOND_NS, CLOCK_NS + 20 * SECOND_NS),
+        (i64::MAX.cast_unsigned(), CLOCK_NS + 20 * SECOND_NS),
+        // Before 1970 for the agent.
+        (i64::MAX.cast_unsigned() + 1, CLOCK_NS),
+        (u64::MAX, CLOCK_NS),
+        (CLOCK_NS - 1, CLOCK_NS),
+    ] {
+        assert_eq!(concentrator.bucket(end, now), bucket, "{end}");
+    }
+    // A clock that was set back does not bring back buckets that have left.
+    assert_eq!(concentrator.bucket(now, 0), CLOCK_NS);
+}
+
+#[test]
+fn a_tag_with_a_zero_byte_stays_one() {
+    let tags = [("out.host", "a\0b\u{1}0"), ("peer.service", "\u{1}"), ("db.name", "0\0")];
+    let mut concentrator = concentrator(CLOCK_NS);
+    let key =
+        GroupKey { span_kind: "client", peer_tags: &tags, metric_tags: &tags[..1], ..key("r") };
+    count(&mut concentrator, CLOCK_NS, &PAYLOAD, &key, HIT);
+    let payloads = flushed(&mut concentrator, CLOCK_NS, true);
+    let groups: Vec<_> = groups_of(&payloads[0]).collect();
+    assert_eq!(groups[0].peer_tags, ["db.name:0\0", "out.host:a\0b\u{1}0", "peer.service:\u{1}"]);
+    assert_eq!(groups[0].additional_metric_tags, ["out.host:a\0b\u{1}0"]);
 }
 
 #[test]
@@ -271,7 +305,7 @@ fn a_bucket_leaves_ten_seconds_after_its_end_and_latecomers_go_to_the_oldest_tha
     assert_eq!(flushed(&mut concentrator, CLOCK_NS + 20 * SECOND_NS, false).len(), 1);
     assert_ne!(concentrator.generation(), generation);
     assert_eq!(concentrator.bytes(), 0);
-    assert_eq!(concentrator.bucket(CLOCK_NS), CLOCK_NS + 10 * SECOND_NS);
+    assert_eq!(concentrator.bucket(CLOCK_NS, u64::MAX), CLOCK_NS + 10 * SECOND_NS);
     // An id of a group that has left is of no use, and does no harm.
     concentrator.add(GroupId { bucket: 0, group: 0 }, HIT);
     assert_eq!(flushed(&mut concentrator, CLOCK_NS, true), []);
@@ -451,7 +485,7 @@ proptest! {
         flushes.sort_unstable();
         for (at, span) in spans.iter().enumerate() {
             let end_ns = CLOCK_NS + span.end_s * SECOND_NS;
-            let bucket = concentrator.bucket(end_ns);
+            let bucket = concentrator.bucket(end_ns, u64::MAX);
             let tags = [("out.host", span.host)];
             let payload = PayloadKey { env: span.env, ..PAYLOAD };
             let key = GroupKey { span_kind: span.span_kind, status_code: span.status_code, peer_tags: &tags, ..key(span.resource) };

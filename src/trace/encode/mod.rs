@@ -1,6 +1,8 @@
 //! Chunks and payloads as protobuf, in the form with a string table for each tracer payload (`AgentPayload.idxTracerPayloads`). Numbers of
 //! fields are those of Datadog's `datadog.trace.idx` messages.
 
+pub mod older;
+
 use std::borrow::Cow;
 
 use crate::trace::chunk::{ChunkFacts, Ready, ReadyValue, Work};
@@ -105,7 +107,7 @@ impl Encoder<'_> {
         room.long(0x28, ready.parent_id);
         room.fixed(0x31, ready.start);
         room.long(0x38, ready.duration);
-        room.number(0x40, u32::from(ready.error));
+        room.number(0x40, ready.error.cast_unsigned());
         if entries_of(&mut room, attributes) {
             // Before what is added: of two entries with one key the last counts.
             room.close();
@@ -235,7 +237,7 @@ impl Encoder<'_> {
     fn value(&mut self, tag: u8, value: Value) {
         let field = wire::open(self.out, tag);
         match value {
-            Value::None => {}
+            Value::None | Value::Unknown(_) => {}
             Value::Text(text) => {
                 let text = self.table.intern(text, self.source);
                 self.out.push(0x08);

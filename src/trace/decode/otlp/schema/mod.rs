@@ -1,30 +1,36 @@
 //! The messages of OTLP, as far as they are read: names and numbers of their fields. The same tables check protobuf and read JSON.
 //! Source: `opentelemetry-proto` 1.x, which adds fields and never changes them.
 
+mod logs;
+mod metrics;
+
+pub(crate) use self::logs::EXPORT_LOGS_REQUEST;
+pub(crate) use self::metrics::EXPORT_METRICS_REQUEST;
+
 /// A message.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(crate) struct Message {
     /// Its name, for people.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     fields: &'static [FieldSpec],
 }
 
 /// A field of a message.
 #[derive(Debug)]
-pub(super) struct FieldSpec {
+pub(crate) struct FieldSpec {
     /// Its name in JSON: lowerCamelCase. Its name in protobuf, with underscores, is accepted too.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Its number on the wire.
-    pub(super) number: u32,
+    pub(crate) number: u32,
     /// What it holds.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether there may be several: a list in JSON.
-    pub(super) is_list: bool,
+    pub(crate) is_list: bool,
 }
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// UTF-8.
     Text,
     /// Bytes: base64 in JSON.
@@ -33,8 +39,14 @@ pub(super) enum Kind {
     Id(usize),
     /// A whole number as a varint.
     Int,
-    /// Nanoseconds since 1970, in eight bytes.
+    /// A whole number that is not negative, in eight bytes: nanoseconds since 1970, or how many.
     Time,
+    /// A whole number with its sign, in eight bytes.
+    Long,
+    /// A whole number with its sign as a varint that is short for small ones: zigzag.
+    Signed,
+    /// A whole number that is not negative, in four bytes.
+    Word,
     /// A double, in eight bytes.
     Double,
     /// A boolean.
@@ -47,12 +59,12 @@ pub(super) enum Kind {
 
 impl Message {
     /// The field of this number, where it is known.
-    pub(super) fn field(&self, number: u32) -> Option<&'static FieldSpec> {
+    pub(crate) fn field(&self, number: u32) -> Option<&'static FieldSpec> {
         self.fields.iter().find(|field| field.number == number)
     }
 
     /// The field of this name in JSON, where it is known.
-    pub(super) fn named(&self, name: &str) -> Option<&'static FieldSpec> {
+    pub(crate) fn named(&self, name: &str) -> Option<&'static FieldSpec> {
         self.fields.iter().find(|field| is_same_name(field.name, name))
     }
 }
@@ -76,30 +88,35 @@ const fn list(name: &'static str, number: u32, message: &'static Message) -> Fie
     FieldSpec { name, number, kind: Kind::Message(message), is_list: true }
 }
 
+/// Several numbers: packed into one field, or a field each.
+const fn numbers(name: &'static str, number: u32, kind: Kind) -> FieldSpec {
+    FieldSpec { name, number, kind, is_list: true }
+}
+
 /// The body of a traces request.
-pub(super) static EXPORT_TRACE_REQUEST: Message = Message {
+pub(crate) static EXPORT_TRACE_REQUEST: Message = Message {
     name: "ExportTraceServiceRequest",
     fields: &[list("resourceSpans", 1, &RESOURCE_SPANS)],
 };
 
 /// Spans of one resource.
-pub(super) static RESOURCE_SPANS: Message = Message {
+pub(crate) static RESOURCE_SPANS: Message = Message {
     name: "ResourceSpans",
     fields: &[one("resource", 1, Kind::Message(&RESOURCE)), list("scopeSpans", 2, &SCOPE_SPANS)],
 };
 
 /// What sends: a service, a process, a container.
-pub(super) static RESOURCE: Message =
+pub(crate) static RESOURCE: Message =
     Message { name: "Resource", fields: &[list("attributes", 1, &KEY_VALUE)] };
 
 /// Spans of one instrumentation library.
-pub(super) static SCOPE_SPANS: Message = Message {
+pub(crate) static SCOPE_SPANS: Message = Message {
     name: "ScopeSpans",
     fields: &[one("scope", 1, Kind::Message(&SCOPE)), list("spans", 2, &SPAN)],
 };
 
 /// An instrumentation library.
-pub(super) static SCOPE: Message = Message {
+pub(crate) static SCOPE: Message = Message {
     name: "InstrumentationScope",
     fields: &[
         one("name", 1, Kind::Text),
@@ -109,7 +126,7 @@ pub(super) static SCOPE: Message = Message {
 };
 
 /// A span.
-pub(super) static SPAN: Message = Message {
+pub(crate) static SPAN: Message = Message {
     name: "Span",
     fields: &[
         one("traceId", 1, Kind::Id(16)),
@@ -137,7 +154,7 @@ const SPAN_KINDS: [&str; 6] = [
 ];
 
 /// Something that happened within a span.
-pub(super) static EVENT: Message = Message {
+pub(crate) static EVENT: Message = Message {
     name: "Span.Event",
     fields: &[
         one("timeUnixNano", 1, Kind::Time),
@@ -148,7 +165,7 @@ pub(super) static EVENT: Message = Message {
 };
 
 /// A link to another span.
-pub(super) static LINK: Message = Message {
+pub(crate) static LINK: Message = Message {
     name: "Span.Link",
     fields: &[
         one("traceId", 1, Kind::Id(16)),
@@ -160,7 +177,7 @@ pub(super) static LINK: Message = Message {
 };
 
 /// How a span ended.
-pub(super) static STATUS: Message = Message {
+pub(crate) static STATUS: Message = Message {
     name: "Status",
     fields: &[
         one("message", 2, Kind::Text),
@@ -169,13 +186,13 @@ pub(super) static STATUS: Message = Message {
 };
 
 /// An attribute.
-pub(super) static KEY_VALUE: Message = Message {
+pub(crate) static KEY_VALUE: Message = Message {
     name: "KeyValue",
     fields: &[one("key", 1, Kind::Text), one("value", 2, Kind::Message(&ANY_VALUE))],
 };
 
 /// An attribute's value: one of these.
-pub(super) static ANY_VALUE: Message = Message {
+pub(crate) static ANY_VALUE: Message = Message {
     name: "AnyValue",
     fields: &[
         one("stringValue", 1, Kind::Text),
