@@ -1,6 +1,8 @@
 //! What users of `datadog-init` complain about, by the number of the issue in its repository where there is one: each a test, named after what a
 //! user would want to read here.
 
+#![allow(clippy::disallowed_types, reason = "a test starts processes")]
+
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -125,7 +127,6 @@ fn a_job_of_container_apps_runs() {
 
 /// The files that a program loads, and where: what a root has to have for one that is not static.
 fn libraries(program: &Path) -> Vec<PathBuf> {
-    #[expect(clippy::disallowed_types, reason = "a test starts processes")]
     let output = Command::new("ldd").arg(program).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
@@ -150,7 +151,6 @@ fn an_image_with_nothing_but_the_binary_trusts_the_public_authorities() {
     let url = format!("https://{}", intake.address());
     let root = root.path().display().to_string();
     let words = ["--map-root-user", "--user", "--root", &root, "/pillion", "/pillion", "--version"];
-    #[expect(clippy::disallowed_types, reason = "a test starts processes")]
     let output = Command::new("unshare")
         .args(words)
         .env_clear()

@@ -7,9 +7,9 @@ use std::process::Child;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::logged::{command, entries, messages};
+use crate::support::logged::{PATH, command, entries, messages};
 use crate::support::place::Place;
 use crate::support::recorder::Recorder;
 use crate::support::wrapped::wait_until;
@@ -157,7 +157,7 @@ fn lines_that_are_in_a_file_at_the_stop_arrive_the_unfinished_one_too() {
 }
 
 #[test]
-fn a_file_that_is_longer_than_what_has_room_arrives_whole_and_in_order() {
+fn a_file_that_is_longer_than_what_has_room_arrives_whole_and_each_body_in_order() {
     const LINES: usize = 60_000;
     let (intake, folder) = (Recorder::http(), tempfile::tempdir().unwrap());
     let line = |number: usize| format!("{number} {}", "x".repeat(100));
@@ -166,7 +166,21 @@ fn a_file_that_is_longer_than_what_has_room_arrives_whole_and_in_order() {
     append(&folder.path().join("app.log"), &text);
     wait_until("all arrive", || messages(&intake).len() >= LINES);
     let said = sidecar.stop();
-    assert!(messages(&intake).into_iter().eq((1..=LINES).map(line)), "an order of its own");
+    // Bodies are sent beside each other; they are put in order by their first line.
+    let number = |entry: &Value| -> usize {
+        entry["message"].as_str().unwrap().split(' ').next().unwrap().parse().unwrap()
+    };
+    let mut bodies: Vec<Vec<Value>> = intake
+        .taken(PATH)
+        .iter()
+        .map(|request| serde_json::from_slice(&request.body).unwrap())
+        .collect();
+    bodies.sort_by_key(|body| number(&body[0]));
+    let arrived = bodies.iter().flatten().map(|entry| entry["message"].as_str().unwrap());
+    assert!(
+        arrived.eq((1..=LINES).map(line)),
+        "a line is missing, changed, twice or not in its place"
+    );
     assert!(said.contains(&format!("log lines: {LINES} received, {LINES} sent")), "{said}");
 }
 
