@@ -56,10 +56,12 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     of_platform::apply(&platform, &mut pipeline);
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
-    let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
+    let statsd = reader.statsd();
+    let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install, statsd);
+    let dogstatsd = reader.dogstatsd(mode, statsd, &intake);
     let mut settings = Settings {
-        dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
-        metrics: reader.metrics(&pipeline, &platform, &relay),
+        metrics: reader.metrics(&pipeline, &platform, &relay, &dogstatsd),
+        dogstatsd,
         proxy,
         otlp: reader.otlp(enabled, &intake, &features, &pipeline),
         logs: reader.logs(mode, &pipeline, &platform),
