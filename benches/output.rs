@@ -1,7 +1,7 @@
 //! Measures what it costs that an app's output is shipped as logs: the wrapper's CPU for each line, and the time that the app's writes take.
 //!
 //! `cargo static && cargo bench --profile dev --bench output -- target/x86_64-unknown-linux-gnu/release/pillion`. `LINES` changes how many lines there
-//! are (2,000,000); further binaries are compared. The reader at the end is this program; `cat` stands between as the least that a wrapper
+//! are (2,000,000); further binaries are compared; `--write` puts the result into BENCHMARKS.md. The reader at the end is this program; `cat` stands between as the least that a wrapper
 //! can do.
 
 #![allow(
@@ -21,6 +21,7 @@
     reason = "rusage and plain writes have no wrapper in std"
 )]
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,9 @@ use std::time::{Duration, Instant};
 const LINE: &[u8; 100] =
     b"2026-11-25T22:30:00.123Z INFO [http-nio-8080-exec-7] c.e.shop.Orders - order 4711 stored in 12 ms #\n";
 
+const BEGIN: &str = "<!-- measured by benches/output -->";
+const END: &str = "<!-- end -->";
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -38,7 +42,13 @@ fn main() {
             app(count.parse().unwrap(), gap_us.parse().unwrap(), Path::new(report));
         }
         words => {
-            measure(&words.iter().map(PathBuf::from).filter(|p| p.is_file()).collect::<Vec<_>>())
+            let binaries: Vec<PathBuf> =
+                words.iter().map(PathBuf::from).filter(|path| path.is_file()).collect();
+            let text = measure(&binaries);
+            print!("{text}");
+            if words.contains(&"--write") {
+                write(&text);
+            }
         }
     }
 }
@@ -80,7 +90,7 @@ struct Way {
     cat: bool,
 }
 
-fn measure(binaries: &[PathBuf]) {
+fn measure(binaries: &[PathBuf]) -> String {
     assert!(!binaries.is_empty(), "name the binary: cargo bench --bench output -- PATH");
     let lines: usize = std::env::var("LINES").map_or(2_000_000, |text| text.parse().unwrap());
     let way = |name: &str| Way { name: name.into(), wrapper: None, logs: false, cat: false };
@@ -92,15 +102,19 @@ fn measure(binaries: &[PathBuf]) {
         }
     }
     let intake = intake();
-    println!("{lines} lines of 100 bytes, back to back; then 4,000 lines, one every 500 us");
-    println!(
+    let mut text =
+        format!("{lines} lines of 100 bytes, back to back; then 4,000 lines, one every 500 us\n");
+    writeln!(
+        text,
         "{:50} {:>10} {:>10} {:>12} {:>10} {:>10}",
         "", "us/line", "seconds", "us/line apart", "write p50", "p99 us"
-    );
+    )
+    .unwrap();
     for way in &ways {
         let flood = run(way, lines, 0, &intake);
         let apart = run(way, 4000, 500, &intake);
-        println!(
+        writeln!(
+            text,
             "{:50} {:>10.3} {:>10.2} {:>12.2} {:>10.1} {:>10.1}",
             way.name,
             flood.wrapper_cpu_s * 1e6 / lines as f64,
@@ -108,8 +122,19 @@ fn measure(binaries: &[PathBuf]) {
             apart.wrapper_cpu_s * 1e6 / 4000.0,
             apart.write_ns[0] / 1e3,
             apart.write_ns[1] / 1e3,
-        );
+        )
+        .unwrap();
     }
+    text
+}
+
+/// Puts the result between its marks in BENCHMARKS.md.
+fn write(result: &str) {
+    let text = std::fs::read_to_string("BENCHMARKS.md").unwrap();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let text = format!("{before}{BEGIN}\n\n```text\n{result}```\n\n{END}{after}");
+    std::fs::write("BENCHMARKS.md", text).unwrap();
 }
 
 struct Measured {

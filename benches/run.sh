@@ -49,3 +49,7 @@ echo "measuring the start"
 cargo bench --profile dev --bench start -- "target/$target/release/pillion" | tee "$peers/start.txt"
 echo "measuring the load"
 cargo bench --profile load --bench load -- "${programs[@]}" --seconds "$seconds" --write --start "$peers/start.txt"
+echo "measuring metrics, and a process that is left alone"
+cargo bench --profile dev --bench dogstatsd -- "target/$target/release/pillion" --write
+echo "measuring logs"
+cargo bench --profile dev --bench output -- "target/$target/release/pillion" --write

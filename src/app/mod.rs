@@ -69,12 +69,18 @@ fn sidecar(view: bool) -> u8 {
 fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
     // Before the first thread, which reads the settings file.
     log::report_panics();
-    let (settings, problems) = config::read(&Env::of_process().with_file(), mode);
+    let (mut settings, problems) = config::read(&Env::of_process().with_file(), mode);
     let (listeners, mut complaints) = intake::bind(&settings.intake);
     let (otlp_listeners, more) = otlp::bind(&settings.otlp);
     complaints.extend(more);
     let (dogstatsd_listeners, more) = dogstatsd::bind(&settings.dogstatsd);
     complaints.extend(more);
+    if let (Some(statsd), Some(bound)) =
+        (&mut settings.proxy.statsd, dogstatsd_listeners.addresses().first())
+    {
+        // The system may have chosen it.
+        statsd.set_port(bound.port());
+    }
     let probes = match settings.health_port {
         0 => None,
         port => health::bind(port)

@@ -7,12 +7,12 @@ use super::keys::{self, Key};
 use super::logs;
 use super::parse::{self, Wrong};
 use super::read::Reader;
+use super::read_proxy::Statsd;
 use crate::dogstatsd::{Profile, Settings};
 use crate::limits::DOGSTATSD_MAPPED_NAMES_MAX;
 use crate::metrics::{self, Aggregate};
 use crate::pipeline;
 use crate::platform::{Platform, Tag, is_high_cardinality};
-use crate::proxy;
 use crate::relay::{self, Compression};
 
 /// The heading and its settings.
@@ -122,7 +122,7 @@ pub const FILTERLIST: Key = Key {
     names: &["DD_METRIC_FILTERLIST"],
     yaml: &["metric_filterlist"],
     default: "[]",
-    meaning: "Metrics that are dropped, by their names as they would be sent.",
+    meaning: "Metrics that are dropped, by their names as they would be sent: those of a histogram by `name` or one by one, such as `name.avg`.",
 };
 /// Those are prefixes.
 pub const FILTERLIST_PREFIX: Key = Key {
@@ -225,7 +225,7 @@ impl Reader<'_> {
     pub(super) fn dogstatsd(
         &mut self,
         mode: Mode,
-        proxy: &proxy::Settings,
+        statsd: Statsd,
         intake: &crate::intake::Settings,
     ) -> Settings {
         let named = self.path(&SOCKET);
@@ -243,8 +243,8 @@ impl Reader<'_> {
         let without = self.texts(&WITHOUT_NAMESPACE, parse::list);
         let default = Settings::default();
         Settings {
-            is_on: proxy.statsd.is_some(),
-            port: proxy.statsd.map(|address| address.port()),
+            is_on: statsd.is_on,
+            port: statsd.port,
             hosts,
             is_socket_asked_for: named.is_some(),
             socket: named.or_else(|| Some(PathBuf::from(SOCKET.default))),
@@ -272,6 +272,7 @@ impl Reader<'_> {
         pipeline: &pipeline::Settings,
         platform: &Platform,
         relay: &relay::Settings,
+        dogstatsd: &Settings,
     ) -> metrics::Settings {
         let default = metrics::Settings::default();
         let tags = self.metric_tags(pipeline, platform);
@@ -288,13 +289,16 @@ impl Reader<'_> {
         histogram.extend(percentiles.unwrap_or_else(|| of_default(true)));
         let is_copied = self.take(&COPY, false, parse::boolean);
         let prefix = self.text(&COPY_PREFIX).unwrap_or_default();
-        let seconds = |text: &str| Ok(parse::count(text)? as u64);
+        let seconds =
+            |text: &str| text.parse().map_err(|_| "is not a whole number of seconds".to_owned());
         metrics::Settings {
             tags: tags.into_iter().chain(own).collect(),
             category: platform.kind.metric_category(),
             are_series_compressed: relay.metrics.compression != Compression::None,
             histogram,
             copy_to_distribution: is_copied.then_some(prefix),
+            blocked: dogstatsd.blocked.clone(),
+            is_blocked_by_prefix: dogstatsd.is_blocked_by_prefix,
             counter_expiry_s: self.take(&EXPIRY, default.counter_expiry_s, seconds),
             context_expiry_s: self.take(&CONTEXT_EXPIRY, default.context_expiry_s, seconds),
             ..metrics::Settings::default()
@@ -464,6 +468,23 @@ mod tests {
             Mode::Wrapper,
         );
         assert_eq!(read.dogstatsd.blocked, ["n"]);
+        assert_eq!(read.metrics.blocked, ["n"]);
         assert!(!settings(&[("DD_USE_DOGSTATSD", "false")], Mode::Wrapper).dogstatsd.is_on);
+    }
+
+    #[test]
+    fn without_a_port_there_are_the_unix_sockets_and_a_port_may_be_any() {
+        for (text, expect) in [("0", None), ("__random__", Some(0)), ("9125", Some(9125))] {
+            let read = settings(&[("DD_DOGSTATSD_PORT", text)], Mode::Wrapper);
+            assert_eq!((read.dogstatsd.is_on, read.dogstatsd.port), (true, expect), "{text}");
+            assert!(read.dogstatsd.socket.is_some());
+            assert_eq!(read.proxy.statsd.map(|address| address.port()), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn counters_need_not_be_sent_as_zeros() {
+        let read = settings(&[("DD_DOGSTATSD_EXPIRY_SECONDS", "0")], Mode::Wrapper);
+        assert_eq!(read.metrics.counter_expiry_s, 0);
     }
 }

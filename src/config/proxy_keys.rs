@@ -256,5 +256,5 @@ pub const STATSD_PORT: Key = Key {
     names: &["DD_DOGSTATSD_PORT"],
     yaml: &["dogstatsd_port"],
     default: "8125",
-    meaning: "The UDP port for them; 0 switches DogStatsD off. Point the client there, too.",
+    meaning: "The UDP port for them; 0: none, and the unix sockets stay; `__random__`: any free one. Point the client there, too.",
 };

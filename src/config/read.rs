@@ -59,11 +59,13 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     of_platform::apply(&platform, &mut pipeline);
     let enabled = reader.take(&keys::ENABLED, true, parse::boolean);
     let intake = reader.intake(mode, enabled);
-    let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install);
+    let statsd = reader.statsd();
+    let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install, statsd);
+    let dogstatsd = reader.dogstatsd(mode, statsd, &intake);
     let logs = reader.logs(mode, &pipeline, &platform);
     let mut settings = Settings {
-        dogstatsd: reader.dogstatsd(mode, &proxy, &intake),
-        metrics: reader.metrics(&pipeline, &platform, &relay),
+        metrics: reader.metrics(&pipeline, &platform, &relay, &dogstatsd),
+        dogstatsd,
         proxy,
         otlp: reader.otlp(enabled, &logs, &intake, &features, &pipeline),
         logs,

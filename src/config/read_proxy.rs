@@ -27,6 +27,17 @@ const EVP_BYTES: usize = 10_485_760;
 /// The port of DogStatsD clients that are told nothing.
 const STATSD_PORT: u16 = 8125;
 
+/// A port that the system chooses, as the agent's setting has it.
+const RANDOM_PORT: &str = "__random__";
+
+/// What DogStatsD and the requests of tracers that carry such metrics have to know of each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Statsd {
+    pub(super) is_on: bool,
+    /// Nothing: no UDP. 0: any free one.
+    pub(super) port: Option<u16>,
+}
+
 impl Reader<'_> {
     /// The settings of what is passed on. Most of what it needs has been read for others.
     pub(super) fn proxy(
@@ -36,6 +47,7 @@ impl Reader<'_> {
         pipeline: &pipeline::Settings,
         intake: &intake::Settings,
         install: Option<Install>,
+        statsd: Statsd,
     ) -> Settings {
         let common = Common {
             api_key: relay.traces.api_key.clone(),
@@ -89,7 +101,7 @@ impl Reader<'_> {
                 body_bytes_max: PROXY_BODY_BYTES_MAX,
                 ..common.upstream(main(&flare, &common.api_key))
             },
-            statsd: self.statsd(intake),
+            statsd: Self::statsd_address(statsd, intake),
         }
     }
 
@@ -165,12 +177,22 @@ impl Reader<'_> {
     }
 
     /// Metrics go to where we listen for them: to loopback where that is everywhere.
-    fn statsd(&mut self, intake: &intake::Settings) -> Option<SocketAddr> {
-        let is_on = self.take(&keys::STATSD_ENABLED, true, parse::boolean);
-        let port = self.take(&keys::STATSD_PORT, STATSD_PORT, parse::port);
+    fn statsd_address(statsd: Statsd, intake: &intake::Settings) -> Option<SocketAddr> {
         let host = intake.hosts.first().copied().filter(|host| !host.is_unspecified());
         let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        (is_on && port != 0).then(|| SocketAddr::new(host, port))
+        let port = statsd.port.filter(|_| statsd.is_on)?;
+        Some(SocketAddr::new(host, port))
+    }
+
+    /// Whether DogStatsD is on, and its UDP port.
+    pub(super) fn statsd(&mut self) -> Statsd {
+        Statsd {
+            is_on: self.take(&keys::STATSD_ENABLED, true, parse::boolean),
+            port: self.take(&keys::STATSD_PORT, Some(STATSD_PORT), |text| match text {
+                RANDOM_PORT => Ok(Some(0)),
+                text => Ok(Some(parse::port(text)?).filter(|port| *port != 0)),
+            }),
+        }
     }
 
     /// A key of its own, else the general one.

@@ -3,6 +3,7 @@
 
 use super::Settings;
 use super::mapper::Mapper;
+use crate::metrics::Blocked;
 
 /// What the settings make of names.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Names {
             mapper,
             namespace,
             without_namespace: settings.without_namespace.clone(),
-            blocked: Blocked::new(settings.blocked.clone(), settings.is_blocked_by_prefix),
+            blocked: Blocked::new(&settings.blocked, settings.is_blocked_by_prefix),
             joined: String::new(),
         };
         (names, problems)
@@ -58,29 +59,6 @@ impl Names {
             name = joined;
         }
         if blocked.has(name) { Named::Blocked } else { Named::As(name, tags) }
-    }
-}
-
-/// Names, or what they begin with, sorted.
-#[derive(Debug)]
-struct Blocked {
-    sorted: Vec<String>,
-    by_prefix: bool,
-}
-
-impl Blocked {
-    fn new(mut sorted: Vec<String>, by_prefix: bool) -> Self {
-        sorted.retain(|text| !text.is_empty());
-        sorted.sort_unstable();
-        // Of prefixes that begin with each other, the shortest says it all: so only one can be what a name begins with.
-        sorted.dedup_by(|later, kept| later == kept || by_prefix && later.starts_with(&**kept));
-        Self { sorted, by_prefix }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        let place = self.sorted.partition_point(|text| text.as_str() <= name);
-        let before = place.checked_sub(1).and_then(|place| self.sorted.get(place));
-        before.is_some_and(|text| text == name || self.by_prefix && name.starts_with(&**text))
     }
 }
 
@@ -106,7 +84,7 @@ pub(super) fn take_internal<'a>(tags: &mut Vec<&'a str>) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Blocked, Named, Names, take_internal};
+    use super::{Named, Names, take_internal};
     use crate::dogstatsd::Settings;
 
     fn names(settings: Settings) -> Names {
@@ -136,29 +114,6 @@ mod tests {
         assert_eq!(names.name("a.1"), Named::As("n.b", &["x:1".to_owned()]));
         assert_eq!(names.name("c"), Named::Blocked);
         assert_eq!(names.name("d"), Named::As("n.d", &[]));
-    }
-
-    #[test]
-    fn names_are_blocked_whole_or_by_what_they_begin_with() {
-        let list = || ["a.b", "a", "c.d", "c.d", "", "cx"].map(str::to_owned).to_vec();
-        let whole = Blocked::new(list(), false);
-        let by_prefix = Blocked::new(list(), true);
-        for (name, is_whole, is_prefix) in [
-            ("a", true, true),
-            ("a.b", true, true),
-            ("a.c", false, true),
-            ("az", false, true),
-            ("c", false, false),
-            ("c.d", true, true),
-            ("c.de", false, true),
-            ("cx", true, true),
-            ("cy", false, false),
-            ("", false, false),
-            ("zz", false, false),
-        ] {
-            assert_eq!((whole.has(name), by_prefix.has(name)), (is_whole, is_prefix), "{name}");
-        }
-        assert!(!Blocked::new(Vec::new(), true).has("a"));
     }
 
     #[test]

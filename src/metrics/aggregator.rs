@@ -2,6 +2,7 @@
 
 use crate::ledger::{Counts, Ledger};
 
+use super::blocked::Blocked;
 use super::body::{Bodies, Output};
 use super::buckets::Buckets;
 use super::contexts::Contexts;
@@ -19,6 +20,7 @@ use super::{BUCKET_S, OpenBuckets, Settings};
 pub struct Aggregator {
     pub(super) settings: Settings,
     pub(super) suffixes: Suffixes,
+    pub(super) blocked: Blocked,
     pub(super) fields: Fields,
     pub(super) contexts: Contexts,
     pub(super) buckets: Buckets,
@@ -42,6 +44,7 @@ impl Aggregator {
         let hostname = std::mem::take(&mut settings.hostname);
         Self {
             suffixes: Suffixes::new(&settings.histogram),
+            blocked: Blocked::new(&settings.blocked, settings.is_blocked_by_prefix),
             fields: Fields::new(shared, hostname, settings.category),
             contexts: Contexts::default(),
             buckets: Buckets::default(),

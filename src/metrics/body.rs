@@ -31,7 +31,7 @@ pub struct Output {
     /// What is in it: points of series, one for each bucket of a sketch, service checks, events.
     pub counts: Counts,
     /// Where it may be cut if the intake says that it is too large, in ascending order: runs of whole series or sketches, or single service
-    /// checks, with a comma alone between two. What is outside of all parts is repeated. Empty: it can't be cut.
+    /// checks, events, or lists of events, with a comma alone between two. What is outside of all parts is repeated. Empty: it can't be cut.
     pub parts: Vec<OutputPart>,
 }
 

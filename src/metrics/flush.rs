@@ -72,7 +72,8 @@ impl Aggregator {
 
     /// Appends the values of one context.
     fn send(&mut self, run: &mut [Closed]) {
-        let Self { contexts, fields, series, sketches, tally, points, suffixes, .. } = self;
+        let Self { contexts, fields, series, sketches, tally, points, suffixes, blocked, .. } =
+            self;
         let Some(context) = run.first().and_then(|first| contexts.get(first.id)) else { return };
         let metric = metric(context);
         let mut sink = Sink { fields, series, tally };
@@ -88,6 +89,10 @@ impl Aggregator {
                         Value::Histogram(histogram) => histogram.value(*aggregate),
                         _ => None,
                     });
+                    if !blocked.is_empty() && blocked.has(&metric.name_text(suffix)) {
+                        sink.filter(points);
+                        continue;
+                    }
                     let of = if *aggregate == Aggregate::Count { Type::Rate } else { Type::Gauge };
                     sink.series(metric, suffix, of, points);
                 }
@@ -160,6 +165,12 @@ impl Sink<'_> {
             });
             self.tally.points(count, added);
         }
+    }
+
+    /// Counts the points of a series that is not wanted.
+    fn filter(&mut self, points: &[Point]) {
+        self.tally.received.points += points.len() as u64;
+        self.tally.filtered.points += points.len() as u64;
     }
 
     /// Adds the sketches of a run, unless there are none.

@@ -168,12 +168,8 @@ impl Messages {
         events.sort_by(|a, b| a.list.cmp(&b.list));
         for run in runs(&events, |event| event.json.len() + 6 * event.list.len() + 6) {
             let counts = Counts { events: run.len() as u64, ..Counts::default() };
-            out(Output {
-                kind: BodyKind::Events,
-                body: events_body(run, hostname),
-                counts,
-                parts: Vec::new(),
-            });
+            let (body, parts) = events_body(run, hostname);
+            out(Output { kind: BodyKind::Events, body, counts, parts });
         }
     }
 }
@@ -225,22 +221,28 @@ fn list(body: &mut Vec<u8>, messages: &[Message], mut each: impl FnMut(Range<usi
     }
 }
 
-/// The body of events that are sorted by their lists.
-fn events_body(events: &[Message], hostname: &str) -> Vec<u8> {
+/// The body of events that are sorted by their lists, and where it may be cut: between events where there is one list, else between lists, as
+/// what is around a part has to make sense around any other.
+fn events_body(events: &[Message], hostname: &str) -> (Vec<u8>, Vec<OutputPart>) {
     let mut body = EVENTS_BEGIN.as_bytes().to_vec();
+    let (mut lists, mut singles) = (Vec::new(), Vec::new());
     for (place, same) in events.chunk_by(|a, b| a.list == b.list).enumerate() {
         if place > 0 {
             body.push(b',');
         }
+        let start = body.len();
         string(&mut body, same.first().map_or(NO_SOURCE, |event| &event.list));
         body.extend_from_slice(b":[");
-        list(&mut body, same, |_| {});
+        let one = Counts { events: 1, ..Counts::default() };
+        list(&mut body, same, |bytes| singles.push(OutputPart { bytes, counts: one }));
         body.push(b']');
+        let counts = Counts { events: same.len() as u64, ..Counts::default() };
+        lists.push(OutputPart { bytes: start..body.len(), counts });
     }
     body.extend_from_slice(br#"},"internalHostname":"#);
     string(&mut body, hostname);
     body.push(b'}');
-    body
+    (body, if lists.len() == 1 { singles } else { lists })
 }
 
 /// Appends a string of JSON.

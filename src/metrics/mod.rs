@@ -4,7 +4,7 @@
 //!
 //! A [`sample`] goes to the [`Aggregator`], which writes its [`key`], finds its [`contexts`] entry and adds to the [`value`] of the open
 //! bucket ([`buckets`]): a sum, the last number, a set, a [`histogram`] or a [`sketch`]. A [`flush`] turns the values of buckets that have
-//! ended into [`series`] and sketches in a [`body`] that keeps the intake's limits. [`messages`] are events and service checks. A sample with
+//! ended into [`series`] and sketches in a [`body`] that keeps the intake's limits, but for series that are [`blocked`]. [`messages`] are events and service checks. A sample with
 //! a time of its own goes straight into a body.
 //!
 //! What a metric is sent under is encoded once, when it is first seen; a known one costs one look and an addition, and no allocation.
@@ -18,6 +18,7 @@
 //! a sketch.
 
 mod aggregator;
+mod blocked;
 mod body;
 mod buckets;
 mod contexts;
@@ -38,6 +39,7 @@ mod writer;
 use crate::limits::{METRIC_BYTES_MAX, METRIC_CONTEXTS_MAX};
 
 pub use aggregator::Aggregator;
+pub use blocked::Blocked;
 pub use body::{BodyKind, Output, OutputPart};
 pub use histogram::Aggregate;
 pub use sample::{Check, Event, Kind, Origin, Sample, Values};
@@ -74,6 +76,11 @@ pub struct Settings {
     /// Histograms are sent as distributions, too, under their names with this before them (`DD_HISTOGRAM_COPY_TO_DISTRIBUTION` and
     /// `…_PREFIX`). It may be empty.
     pub copy_to_distribution: Option<String>,
+    /// Series of histograms that are not sent, by their whole names, such as `latency.avg` (`DD_METRIC_FILTERLIST`). What comes in under such
+    /// a name is for who brings the samples.
+    pub blocked: Vec<String>,
+    /// Those are what names begin with (`…_MATCH_PREFIX`).
+    pub is_blocked_by_prefix: bool,
     /// Seconds for which a counter that no longer counts is sent as 0 (`DD_DOGSTATSD_EXPIRY_SECONDS`). 0: not at all.
     pub counter_expiry_s: u64,
     /// Seconds for which a metric that is no longer sent is remembered (`DD_DOGSTATSD_CONTEXT_EXPIRY_SECONDS`).
@@ -102,6 +109,8 @@ impl Default for Settings {
                 Aggregate::Percentile(95),
             ],
             copy_to_distribution: None,
+            blocked: Vec::new(),
+            is_blocked_by_prefix: false,
             counter_expiry_s: 300,
             context_expiry_s: 20,
             contexts_max: METRIC_CONTEXTS_MAX,

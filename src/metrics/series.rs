@@ -122,15 +122,27 @@ pub(super) struct Metric<'a> {
 }
 
 impl Metric<'_> {
+    /// The name with `suffix` at its end, as it is sent.
+    pub(super) fn name_text(&self, suffix: &str) -> String {
+        let mut text = String::from_utf8_lossy(self.plain_name()).into_owned();
+        text.push_str(suffix);
+        text
+    }
+
+    /// The name without what makes a field of it.
+    fn plain_name(&self) -> &[u8] {
+        // Behind the tag byte there is a varint: one byte with a clear top bit ends it.
+        let length_end =
+            self.name.iter().skip(1).position(|byte| byte & 0x80 == 0).unwrap_or_default();
+        self.name.get(length_end + 2..).unwrap_or_default()
+    }
+
     fn name_with(&self, out: &mut Vec<u8>, form: Form, suffix: &str) {
         if suffix.is_empty() {
             return out.extend_from_slice(self.name);
         }
         let name = wire::open(out, form.name());
-        // Behind the tag byte there is a varint: one byte with a clear top bit ends it.
-        let length_end =
-            self.name.iter().skip(1).position(|byte| byte & 0x80 == 0).unwrap_or_default();
-        out.extend_from_slice(self.name.get(length_end + 2..).unwrap_or_default());
+        out.extend_from_slice(self.plain_name());
         out.extend_from_slice(suffix.as_bytes());
         wire::close(out, name);
     }

@@ -251,7 +251,7 @@ mod tests {
             let none = Exponential { offset: 0, counts: &[] };
             if let Ok(sketch) = Sketch::of_exponential(scale, u64::from(zeros), buckets, none) {
                 let expect = counts.iter().sum::<u64>() + u64::from(zeros);
-                assert!(total(&sketch).abs_diff(expect) <= 1 + expect >> 40);
+                assert!(total(&sketch).abs_diff(expect) <= 1 + (expect >> 40));
             }
         }
     }

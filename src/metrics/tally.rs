@@ -12,6 +12,8 @@ use super::messages::Refused;
 pub(super) struct Tally {
     pub(super) received: Counts,
     pub(super) rejected: Counts,
+    /// Points of series that the user does not want.
+    pub(super) filtered: Counts,
     /// Samples whose bucket became points.
     pub(super) aggregated: Counts,
     /// Not taken: there were too many contexts.
@@ -26,6 +28,7 @@ impl Tally {
     pub(super) fn settle(&mut self, ledger: &Ledger) {
         ledger.received(take(&mut self.received));
         ledger.rejected(take(&mut self.rejected));
+        ledger.filtered(take(&mut self.filtered));
         ledger.aggregated(take(&mut self.aggregated));
         ledger.shed(Shed::ContextsFull, take(&mut self.contexts_full));
         ledger.shed(Shed::MetricBytesFull, take(&mut self.bytes_full));

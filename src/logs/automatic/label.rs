@@ -38,6 +38,10 @@ impl Labeler {
         if self.samples.is_empty() && self.detects_json && is_json(text) {
             return Label::Alone;
         }
+        let begins = |known: &Timestamps| known.begins(text, self.bytes_max);
+        if self.samples.is_empty() && self.timestamps.as_ref().is_some_and(begins) {
+            return Label::Start;
+        }
         tokenize(text, self.bytes_max, tokens);
         if let Some(sample) = self.samples.iter().find(|sample| sample.is_like(text, tokens)) {
             return sample.label;

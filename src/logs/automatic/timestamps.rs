@@ -71,6 +71,25 @@ impl Timestamps {
         Self { followers, threshold }
     }
 
+    /// Whether a line begins with a year, a month, a day, an hour and a minute in the form that most loggers write. Its tokens are eight known
+    /// pairs then, which is all that [`Timestamps::is_in`] would ask for. Where it does not begin so, nothing is said. `bytes_max`: what would
+    /// be turned into tokens.
+    pub(super) fn begins(&self, text: &[u8], bytes_max: usize) -> bool {
+        let Some(([y1, y2, y3, y4, one, m1, m2, two, d1, d2, gap, h1, h2, b':', s1, s2], rest)) =
+            text.split_first_chunk()
+        else {
+            return false;
+        };
+        let digits = [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, s1, s2];
+        let is_date = matches!((one, two), (b'-', b'-') | (b'/', b'/'));
+        is_date
+            && matches!(gap, b' ' | b'T' | b't')
+            && digits.iter().all(|digit| digit.is_ascii_digit())
+            && !rest.first().is_some_and(u8::is_ascii_digit)
+            && bytes_max > text.len() - rest.len()
+            && self.threshold < 1.0
+    }
+
     /// Whether these are the tokens of a line with a timestamp.
     pub(super) fn is_in(&self, tokens: &[Token]) -> bool {
         if tokens.len() < PAIRS_MIN {
@@ -119,6 +138,8 @@ impl Stretch {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{prop_assert, proptest};
+
     use super::super::tokens::tokenize;
     use super::Timestamps;
 
@@ -171,6 +192,42 @@ mod tests {
             "10:10:10 foo :10: bar 10:10",
         ] {
             check(text, false);
+        }
+    }
+
+    #[test]
+    fn the_usual_form_is_known_at_a_glance() {
+        let timestamps = Timestamps::new(0.5);
+        for (text, bytes_max, expect) in [
+            ("2026-11-25T22:10:05.123Z INFO", 60, true),
+            ("2026/11/25 22:10:05 http:", 60, true),
+            ("2026-11-25 22:10", 60, true),
+            ("2026-11-25 22:10", 17, true),
+            ("2026-11-25 22:10", 16, false),
+            ("2026-11-25 22:1", 60, false),
+            ("2026-11-25 22:100", 60, false),
+            ("2026-11/25 22:10", 60, false),
+            ("2026.11.25 22:10", 60, false),
+            ("2026-11-25x22:10", 60, false),
+            (" 2026-11-25 22:10", 60, false),
+            ("x026-11-25 22:10", 60, false),
+        ] {
+            assert_eq!(timestamps.begins(text.as_bytes(), bytes_max), expect, "{text:?}");
+        }
+        assert!(!Timestamps::new(1.0).begins(b"2026-11-25 22:10:05", 60));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_known_at_a_glance_is_what_the_tokens_say(
+            text in "[0-9]{4,5}[-/][0-9]{2,3}[-/][0-9]{2}[Tt x][0-9]{2}:[0-9]{2,3}[-/:TZ a-z0-9+.,]{0,60}",
+            bytes_max in 0_usize..100,
+            threshold in 0.0_f64..1.1,
+        ) {
+            let timestamps = Timestamps::new(threshold);
+            let mut tokens = Vec::new();
+            tokenize(text.as_bytes(), bytes_max, &mut tokens);
+            prop_assert!(!timestamps.begins(text.as_bytes(), bytes_max) || timestamps.is_in(&tokens));
         }
     }
 

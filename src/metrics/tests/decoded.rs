@@ -154,7 +154,11 @@ impl Intake {
                 }
                 BodyKind::Sketches => drop(SketchPayload::decode(bytes).unwrap()),
                 BodyKind::Checks | BodyKind::Events => {
-                    drop(serde_json::from_slice::<serde_json::Value>(bytes).unwrap())
+                    // A message, or a list of events with its name.
+                    let text = std::str::from_utf8(bytes).unwrap();
+                    let text =
+                        if text.starts_with('"') { format!("{{{text}}}") } else { text.into() };
+                    drop(serde_json::from_str::<serde_json::Value>(&text).unwrap());
                 }
             }
         }

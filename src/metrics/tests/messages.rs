@@ -119,6 +119,32 @@ fn a_body_has_at_most_a_hundred_messages() {
 }
 
 #[test]
+fn events_may_be_cut_between_those_of_one_list_or_between_lists() {
+    for (sources, parts) in [(1, 10), (3, 3)] {
+        let mut bench = bench(&[]);
+        for n in 0..10 {
+            let source = format!("source {}", n % sources);
+            bench.aggregator.event(&Event { source_type: &source, ..PLAIN }, 1000);
+        }
+        let intake = bench.flush(1000, OpenBuckets::Keep);
+        let output = &intake.outputs[0];
+        assert_eq!(output.parts.len(), parts, "{sources}");
+        assert_eq!(output.parts.iter().map(|part| part.counts.events).sum::<u64>(), 10);
+        for place in 0..parts {
+            // The body with one part alone.
+            let (first, last) = (&output.parts[0].bytes, &output.parts[parts - 1].bytes);
+            let part = output.parts[place].bytes.clone();
+            let alone = [&output.body[..first.start], &output.body[part], &output.body[last.end..]];
+            let alone: serde_json::Value = serde_json::from_slice(&alone.concat()).unwrap();
+            let events = alone["events"].as_object().unwrap().values();
+            let count = events.map(|list| list.as_array().unwrap().len()).sum::<usize>() as u64;
+            assert_eq!(count, output.parts[place].counts.events);
+            assert_eq!(alone["internalHostname"], "");
+        }
+    }
+}
+
+#[test]
 fn bodies_of_messages_stay_within_their_bytes() {
     let mut bench = bench(&[]);
     let text = "\u{1}".repeat(20_000);

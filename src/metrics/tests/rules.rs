@@ -72,6 +72,32 @@ fn a_histogram_becomes_the_series_that_are_set() {
 }
 
 #[test]
+fn series_of_a_histogram_that_are_not_wanted_are_filtered() {
+    for (is_blocked_by_prefix, expect) in
+        [(false, vec!["h.avg", "h.count", "h.max"]), (true, vec!["h.avg"])]
+    {
+        let blocked = ["h.95percentile", "h.median", "h.c", "h.m"].map(str::to_owned).to_vec();
+        let settings = Settings { blocked, is_blocked_by_prefix, ..Settings::default() };
+        let mut bench = Bench::new(settings);
+        bench.put(Kind::Histogram, "h", &["a:1"], &[1.0, 2.0], 1000);
+        // What came in is for who brings it.
+        bench.put(Kind::Gauge, "h.max", &["g"], &[1.0], 1000);
+        let intake = bench.flush(1010, Keep);
+        let mut names: Vec<&str> = intake
+            .series
+            .iter()
+            .filter(|one| one.tags == ["a:1"])
+            .map(|one| &*one.metric)
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, expect);
+        assert_eq!(intake.points("h.max").len(), 2 - usize::from(is_blocked_by_prefix));
+        let points = bench.ledger.points.read();
+        assert_eq!((points.received, points.filtered), (6, 5 - expect.len() as u64));
+    }
+}
+
+#[test]
 fn a_histogram_weighs_values_by_the_share_that_was_sent() {
     let mut bench = Bench::new(Settings::default());
     for (rate, numbers) in [(0.1, [1.0]), (0.3, [2.0]), (1.0, [100.0])] {

@@ -56,7 +56,7 @@ pub(crate) struct RunningOtlp {
     pub(crate) ledger: Arc<Ledger>,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
     /// Bodies of metrics and batches of logs, in the order in which they left.
-    pub(crate) others: Arc<Mutex<Vec<(Other, Vec<u8>)>>>,
+    pub(crate) others: Others,
     stop: watch::Sender<Option<Instant>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -107,6 +107,9 @@ impl BoundOtlp {
     }
 }
 
+/// All that left beside traces.
+type Others = Arc<Mutex<Vec<(Other, Vec<u8>)>>>;
+
 /// What left beside traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Other {
@@ -114,7 +117,7 @@ pub(crate) enum Other {
     Logs,
 }
 
-fn outlets(kept: Arc<Mutex<Vec<(Other, Vec<u8>)>>>) -> otlp::Outlets {
+fn outlets(kept: Others) -> otlp::Outlets {
     let of_logs = Arc::clone(&kept);
     otlp::Outlets {
         points: pillion::metrics::Settings::default(),
