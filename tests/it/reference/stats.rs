@@ -82,6 +82,8 @@ impl Stats {
                 continue;
             }
             let end = span.start.wrapping_add(span.duration);
+            // What ends in the future counts now; a time that has no place in 63 bits is long ago.
+            let end = if end > i64::MAX.cast_unsigned() { 0 } else { end.min(request.now_ns) };
             let bucket = (end - end % BUCKET_NS).max(self.oldest);
             let mut key = group_key(span, chunk);
             key.extend(payload_key(head, base_service));
