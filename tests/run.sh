@@ -100,6 +100,7 @@ fi
 
 if python_otlp && command -v node >/dev/null && command -v npm >/dev/null && node_otlp; then
     run "real OpenTelemetry SDKs" ignored real_otlp
+    run "their metrics and logs" ignored real_otlp_signals
 else
     skip "real OpenTelemetry SDKs" "the SDKs for Python and Node can't be had here"
 fi
