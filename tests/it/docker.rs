@@ -88,6 +88,8 @@ fn an_app_runs_and_its_traces_arrive(
         format!("DD_APM_RECEIVER_PORT={receiver}"),
         format!("DD_TRACE_AGENT_URL=http://127.0.0.1:{receiver}"),
         format!("DD_APM_DD_URL={}", intake.url()),
+        // Metrics of the tracer, too: what goes nowhere is waited for until the deadline.
+        format!("DD_DD_URL={}", intake.url()),
         "DD_API_KEY=0123456789abcdef0123456789abcdef".to_owned(),
     ];
     let mut all = [&["--network", "host"], options].concat();
@@ -161,7 +163,7 @@ fn the_release_image_is_one_layer_with_one_binary_under_two_names() {
     }
     let bytes: u64 =
         said(&["inspect", "--format", "{{.Size}}", "pillion-test/release"]).parse().unwrap();
-    assert!(bytes < 8_000_000, "the image has {bytes} bytes");
+    assert!(bytes < 9_000_000, "the image has {bytes} bytes");
 }
 
 #[test]
