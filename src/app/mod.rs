@@ -4,6 +4,7 @@
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
 mod files;
+mod life;
 mod metrics;
 mod output;
 mod platform;
@@ -11,6 +12,7 @@ mod pulse;
 mod telemetry;
 
 use std::ffi::CString;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::Action;
@@ -19,6 +21,7 @@ use crate::init::{Command, SpawnError};
 use crate::platform::health;
 use crate::{cli, config, dogstatsd, init, intake, log, otlp};
 
+use life::Life;
 use telemetry::{Plan, Telemetry};
 
 /// What is left for flushing after the app's exit, however much time the app took to stop.
@@ -48,8 +51,11 @@ fn wrap(argv: Vec<CString>, view: bool) -> Result<u8, SpawnError> {
     let (mut plan, stop_timeout) = plan(Mode::Wrapper, view);
     let mut output = output::capture(&mut plan);
     let child = init::spawn(&command, output.as_mut())?;
+    let life = Arc::new(Life::begin());
+    plan.life = Some(Arc::clone(&life));
     let telemetry = Telemetry::start(plan);
     let exit = child.supervise(&mut || telemetry.hurry());
+    life.ended(&exit);
     match output {
         Some(output) => output::finish(output, telemetry, &exit, stop_timeout),
         None => telemetry.finish(deadline(exit.stop_asked, Instant::now(), stop_timeout)),
@@ -102,6 +108,7 @@ fn plan(mode: Mode, view: bool) -> (Plan, Duration) {
         probes,
         complaints,
         ring: None,
+        life: None,
     };
     (plan, stop_timeout)
 }

@@ -23,6 +23,7 @@ use crate::relay::Relay;
 use crate::ring::Ring;
 use crate::{dogstatsd, intake, log, otlp, view};
 
+use super::life::Life;
 use super::metrics;
 use super::output::{self, Logs};
 use super::platform::{self, Told};
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     pub(super) complaints: Vec<String>,
     /// Where the app's output comes from, where logs are shipped.
     pub(super) ring: Option<Arc<Ring>>,
+    /// The app's, where there is one.
+    pub(super) life: Option<Arc<Life>>,
 }
 
 /// The process plane's end of the data plane.
@@ -66,7 +69,12 @@ impl Telemetry {
         let (stop, stopping) = watch::channel(None);
         let (report, done) = sync_channel(1);
         let ring = plan.ring.clone();
-        let inner = Inner { ledger: Arc::clone(&ledger), hurry: Arc::clone(&hurry), stopping };
+        let inner = Inner {
+            ledger: Arc::clone(&ledger),
+            hurry: Arc::clone(&hurry),
+            stopping,
+            life: plan.life.clone(),
+        };
         let body = move || run(plan, inner, &report);
         if let Err(error) =
             thread::Builder::new().name("pillion-data".into()).stack_size(STACK_BYTES).spawn(body)
@@ -106,6 +114,8 @@ struct Inner {
     ledger: Arc<Ledger>,
     hurry: Arc<Notify>,
     stopping: watch::Receiver<Option<Instant>>,
+    /// It has an end once `stopping` says so.
+    life: Option<Arc<Life>>,
 }
 
 /// The thread. A panic that nothing further in has caught ends telemetry and not the app.
@@ -135,6 +145,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         probes,
         complaints,
         ring,
+        life: _,
     } = plan;
     say(&problems, &complaints);
     read_hostname(&mut settings);

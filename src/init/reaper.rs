@@ -10,8 +10,8 @@ use super::signals;
 pub(super) enum Change {
     /// It ended by itself, with this code.
     Exited(u8),
-    /// It ended by this signal, 1 to 64.
-    Killed(i32),
+    /// It ended by this signal, 1 to 64, and the kernel wrote its memory to a file or did not.
+    Killed { signal: i32, has_core: bool },
     /// It was stopped by this signal and can go on.
     Stopped(i32),
     /// It goes on, or the kernel says something else that asks for nothing.
@@ -26,7 +26,7 @@ impl Change {
             0 => Self::Exited(high),
             0x7f if status & 0xffff == 0xffff => Self::Continued,
             0x7f => Self::Stopped(i32::from(high)),
-            signal => Self::Killed(signal),
+            signal => Self::Killed { signal, has_core: status & 0x80 != 0 },
         }
     }
 }
@@ -76,8 +76,8 @@ mod tests {
             assert_eq!(Change::of_status(i32::from(code) << 8), Change::Exited(code));
         }
         for signal in 1..=64 {
-            assert_eq!(Change::of_status(signal), Change::Killed(signal));
-            assert_eq!(Change::of_status(signal | 0x80), Change::Killed(signal), "with a core");
+            assert_eq!(Change::of_status(signal), Change::Killed { signal, has_core: false });
+            assert_eq!(Change::of_status(signal | 0x80), Change::Killed { signal, has_core: true });
             assert_eq!(Change::of_status(signal << 8 | 0x7f), Change::Stopped(signal));
         }
         assert_eq!(Change::of_status(0xffff), Change::Continued);

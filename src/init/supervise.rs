@@ -25,6 +25,8 @@ pub struct Exit {
     pub code: u8,
     /// The signal that ended it.
     pub signal: Option<i32>,
+    /// The kernel wrote its memory to a file.
+    pub has_core: bool,
     /// When the first signal came that asks to stop: TERM, INT, QUIT or HUP.
     pub stop_asked: Option<Instant>,
 }
@@ -48,8 +50,8 @@ impl Child {
         loop {
             // Before every wait and not only after SIGCHLD: that one waits behind the signals with lower numbers as long as they come, and
             // there is none for a process that ended before we were executed.
-            if let Some((code, signal)) = self.reap() {
-                return Exit { code, signal, stop_asked };
+            if let Some(exit) = self.reap() {
+                return Exit { stop_asked, ..exit };
             }
             let signal = signals::wait();
             if signal.number != libc::SIGCHLD && !signal.is_own() {
@@ -73,8 +75,8 @@ impl Child {
         }
     }
 
-    /// Reaps until nothing is left to reap, or until the child itself has ended: then returns its exit code and the signal.
-    fn reap(&self) -> Option<(u8, Option<i32>)> {
+    /// Reaps until nothing is left to reap, or until the child itself has ended: then says how.
+    fn reap(&self) -> Option<Exit> {
         while let Some((pid, change)) = reaper::next() {
             if pid != self.pid {
                 continue;
@@ -82,24 +84,22 @@ impl Child {
             match change {
                 Change::Continued => {}
                 Change::Stopped(signal) => self.stop_with_child(signal),
-                Change::Exited(code) => return Some((self.end(code), None)),
+                Change::Exited(code) => return Some(self.end(code, None, false)),
                 // No signal is above 64.
-                Change::Killed(signal) => {
-                    return Some((
-                        self.end(128 + u8::try_from(signal).unwrap_or(127)),
-                        Some(signal),
-                    ));
+                Change::Killed { signal, has_core } => {
+                    let code = 128 + u8::try_from(signal).unwrap_or(127);
+                    return Some(self.end(code, Some(signal), has_core));
                 }
             }
         }
         None
     }
 
-    fn end(&self, code: u8) -> u8 {
+    fn end(&self, code: u8, signal: Option<i32>, has_core: bool) -> Exit {
         if let Some(terminal) = &self.terminal {
             terminal.take_back(self.pid);
         }
-        code
+        Exit { code, signal, has_core, stop_asked: None }
     }
 
     /// The child was stopped. At a terminal the shell that started us has to see it, and can bring us back (`fg`, `bg`); we wait for that in
