@@ -27,6 +27,7 @@ use super::life::Life;
 use super::metrics;
 use super::output::{self, Logs};
 use super::platform::{self, Told};
+use super::report::{self, Reporter};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -69,12 +70,7 @@ impl Telemetry {
         let (stop, stopping) = watch::channel(None);
         let (report, done) = sync_channel(1);
         let ring = plan.ring.clone();
-        let inner = Inner {
-            ledger: Arc::clone(&ledger),
-            hurry: Arc::clone(&hurry),
-            stopping,
-            life: plan.life.clone(),
-        };
+        let inner = Inner { ledger: Arc::clone(&ledger), hurry: Arc::clone(&hurry), stopping };
         let body = move || run(plan, inner, &report);
         if let Err(error) =
             thread::Builder::new().name("pillion-data".into()).stack_size(STACK_BYTES).spawn(body)
@@ -114,8 +110,6 @@ struct Inner {
     ledger: Arc<Ledger>,
     hurry: Arc<Notify>,
     stopping: watch::Receiver<Option<Instant>>,
-    /// It has an end once `stopping` says so.
-    life: Option<Arc<Life>>,
 }
 
 /// The thread. A panic that nothing further in has caught ends telemetry and not the app.
@@ -145,7 +139,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         probes,
         complaints,
         ring,
-        life: _,
+        life,
     } = plan;
     say(&problems, &complaints);
     read_hostname(&mut settings);
@@ -159,6 +153,11 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = LocalSet::new();
+    let reporter = life.map(|life| {
+        let stopping = inner.stopping.clone();
+        local.spawn_local(report::say(Arc::clone(&life), stopping));
+        Reporter::begin(settings.report.clone(), life, Rc::clone(&pipeline))
+    });
     let proxy = Proxy::new(&settings.proxy, settings.relay.clone(), Arc::clone(ledger));
     let served = intake::serve(
         listeners,
@@ -193,6 +192,9 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         rest
     });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
+    if let Some(reporter) = reporter {
+        reporter.end(beside.logs.as_deref());
+    }
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
     beside.finish(until);
     // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.

@@ -80,6 +80,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
             |text| parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX),
         ),
         health_port: reader.health_port(),
+        report: reader.report(enabled, &platform),
         platform,
         view: reader.take(&keys::VIEW, false, parse::boolean),
     };

@@ -5,8 +5,10 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod install;
+mod job;
 mod look;
 mod otlp;
+mod own;
 mod place;
 mod platform;
 mod sampled;
@@ -35,6 +37,7 @@ use crate::{version, view};
 
 pub use install::Install;
 pub use otlp::OtlpRequest;
+pub use own::{OwnSpan, new_id};
 
 /// What the pipeline does to traces.
 #[derive(Clone, Debug)]
@@ -200,6 +203,8 @@ pub struct Pipeline {
     /// When they are looked at next, in nanoseconds since 1970.
     client_stats_due_ns: u64,
     grouping: stats::Grouping,
+    /// The task that the first trace belongs to, where the app is one.
+    task: Option<job::Task>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -257,6 +262,7 @@ impl Pipeline {
             client_stats: stats::client_stats(&settings, now_ns),
             client_stats_due_ns: now_ns,
             grouping: stats::Grouping::new(&settings),
+            task: None,
             settings,
             ledger,
             outlet,
