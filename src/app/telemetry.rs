@@ -153,11 +153,6 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = LocalSet::new();
-    let reporter = life.map(|life| {
-        let stopping = inner.stopping.clone();
-        local.spawn_local(report::say(Arc::clone(&life), stopping));
-        Reporter::begin(settings.report.clone(), life, Rc::clone(&pipeline))
-    });
     let proxy = Proxy::new(&settings.proxy, settings.relay.clone(), Arc::clone(ledger));
     let served = intake::serve(
         listeners,
@@ -168,9 +163,9 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         inner.stopping.clone(),
     );
     let learnt = otlp::Learnt::default();
-    let beside = Beside::start(
+    let mut beside = Beside::start(
         &settings,
-        Sources { ring, dogstatsd_listeners, probes, learnt: learnt.clone() },
+        Sources { ring, life, dogstatsd_listeners, probes, learnt: learnt.clone() },
         &pipeline,
         &relay,
         inner,
@@ -192,9 +187,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         rest
     });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
-    if let Some(reporter) = reporter {
-        reporter.end(beside.logs.as_deref());
-    }
+    beside.report();
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
     beside.finish(until);
     // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
@@ -230,6 +223,7 @@ fn pipeline(
 /// Where things come from beside traces.
 struct Sources {
     ring: Option<Arc<Ring>>,
+    life: Option<Arc<Life>>,
     dogstatsd_listeners: dogstatsd::Listeners,
     probes: Option<TcpListener>,
     /// Where OTLP looks for what is learnt of the platform.
@@ -240,13 +234,14 @@ struct Sources {
 struct Beside {
     logs: Option<Rc<Logs>>,
     metrics: Option<dogstatsd::Metrics>,
+    reporter: Option<Reporter>,
 }
 
 impl Beside {
     /// Starts logs, metrics, the pulse of all, and what has to do with the platform.
     fn start(
         settings: &Settings,
-        Sources { ring, dogstatsd_listeners, probes, learnt }: Sources,
+        Sources { ring, life, dogstatsd_listeners, probes, learnt }: Sources,
         pipeline: &Rc<RefCell<Pipeline>>,
         relay: &Relay,
         inner: &Inner,
@@ -273,7 +268,18 @@ impl Beside {
             known,
         };
         platform::start(local, &settings.platform, probes, told);
-        Self { logs, metrics }
+        let reporter = life.map(|life| {
+            local.spawn_local(report::say(Arc::clone(&life), inner.stopping.clone()));
+            Reporter::begin(settings.report.clone(), life, Rc::clone(pipeline))
+        });
+        Self { logs, metrics, reporter }
+    }
+
+    /// Has what is to be said of the app's end leave with all the rest.
+    fn report(&mut self) {
+        if let Some(reporter) = self.reporter.take() {
+            reporter.end(self.logs.as_deref());
+        }
     }
 
     /// Has what they hold leave for the relay.

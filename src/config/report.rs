@@ -1,6 +1,6 @@
 //! The settings of what we report of the app ourselves.
 
-use super::keys::Key;
+use super::keys::{self, Key};
 use super::logs::{SERVICE, VERSION};
 use super::parse;
 use super::read::Reader;
@@ -18,13 +18,14 @@ pub const EXIT_REPORT: Key = Key {
 
 impl Reader<'_> {
     /// What is reported of the app. The name of its program is for who starts it.
-    pub(super) fn report(&mut self, has_traces: bool, platform: &Platform) -> Settings {
+    pub(super) fn report(&mut self, has_traces: bool, env: &str, platform: &Platform) -> Settings {
         let is_job = platform.kind == platform::Kind::CloudRunJob;
         Settings {
             exit: self.take(&EXIT_REPORT, true, parse::boolean),
             has_spans: has_traces,
             names: Names {
                 service: self.text(&SERVICE).or_else(|| platform.service()).unwrap_or_default(),
+                env: if env == keys::ENV.default { String::new() } else { env.to_owned() },
                 version: self.text(&VERSION).unwrap_or_default(),
                 program: String::new(),
                 job: is_job.then(|| platform.tags.get("job_name").unwrap_or_default().to_owned()),

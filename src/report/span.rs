@@ -8,6 +8,8 @@ use crate::pipeline::OwnSpan;
 pub struct Names {
     /// The service of its own spans: that of the user, else what the platform calls the app, else the program.
     pub service: String,
+    /// The environment, where the user names one.
+    pub env: String,
     /// The version, where the user names one.
     pub version: String,
     /// The name of the program, without its folder and its arguments.
@@ -85,8 +87,10 @@ fn of_life(names: &Names, place: Place, end: &End, name: &str) -> OwnSpan {
         ..OwnSpan::default()
     };
     span.in_trace(place.trace_id);
-    if !names.version.is_empty() {
-        span.meta.insert("version", names.version.clone());
+    for (key, value) in [("env", &names.env), ("version", &names.version)] {
+        if !value.is_empty() {
+            span.meta.insert(key, value.clone());
+        }
     }
     span
 }

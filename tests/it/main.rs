@@ -51,6 +51,7 @@ mod real_python;
 mod redaction;
 mod reference;
 mod relay;
+mod report;
 mod sampling;
 mod settings;
 mod sketches;
