@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
-use crate::app::pulse::{Pulse, now_ns};
+use crate::app::pulse::{Beat, Pulse, now_ns};
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::{Counts, Ledger, Shed};
@@ -150,6 +150,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     };
     let relay = Relay::start(settings.relay.clone(), Arc::clone(ledger))?;
     let pipeline = pipeline(&settings, &relay, ledger, tap);
+    let beat = Beat::begin();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = LocalSet::new();
@@ -169,7 +170,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         &pipeline,
         &relay,
         inner,
-        &local,
+        (&local, beat),
     );
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
@@ -245,7 +246,7 @@ impl Beside {
         pipeline: &Rc<RefCell<Pipeline>>,
         relay: &Relay,
         inner: &Inner,
-        local: &LocalSet,
+        (local, beat): (&LocalSet, Beat),
     ) -> Self {
         let known = Arc::new(Notify::new());
         let waits = settings.platform.source.is_some().then(|| Arc::clone(&known));
@@ -256,7 +257,7 @@ impl Beside {
         let logs = ring.map(|ring| Rc::new(Logs::start(&settings.logs, ring, waits, way, local)));
         let metrics = metrics::start(settings, dogstatsd_listeners, relay, &inner.ledger);
         let hurry = Arc::clone(&inner.hurry);
-        let pulse = Pulse::new(Rc::clone(pipeline), metrics.clone(), relay.clone(), hurry);
+        let pulse = Pulse::new(Rc::clone(pipeline), metrics.clone(), relay.clone(), hurry, beat);
         local.spawn_local(pulse.run());
         local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
         let told = Told {
