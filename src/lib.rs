@@ -25,6 +25,7 @@ pub mod secret;
 mod server;
 pub mod tags;
 pub mod trace;
+pub mod usage;
 pub mod version;
 pub mod view;
 mod wire;

@@ -252,6 +252,9 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    // A tree of files for each is what takes time.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_bytes_are_parsed_without_a_panic(bytes in any_bytes()) {
         parse_any(&bytes);
