@@ -33,7 +33,8 @@ impl Reader<'_> {
             is_sidecar: mode == Mode::Sidecar,
             kind: platform.kind,
             platform: platform.tags.clone(),
-            own: self.own_metric_tags(pipeline, |_| true),
+            // Those of the platform are among them, with what they replace gone.
+            own: self.own_metric_tags(pipeline, |key| platform.tags.get(key).is_none()),
         }
     }
 }
@@ -62,6 +63,8 @@ mod tests {
     #[test]
     fn the_user_says_what_the_app_is() {
         let env = [("DD_SERVICE", "Shop"), ("DD_TAGS", "team:web"), ("DD_DOGSTATSD_TAGS", "own:1")];
+        assert_eq!(usage(&env, Mode::Wrapper).own, ["service:shop", "team:web"]);
+        let env = [&env[..], &[("K_SERVICE", "hello")]].concat();
         assert_eq!(usage(&env, Mode::Wrapper).own, ["service:shop", "team:web"]);
     }
 }

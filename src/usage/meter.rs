@@ -9,6 +9,9 @@ use crate::platform::Tag;
 use super::names::Names;
 use super::{Settings, tags};
 
+/// The least time over which CPU is measured. The kernel counts it when it looks at its clock, so of less time nothing sensible can be said.
+const CPU_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
 /// Knows what is measured, and what was when it was measured last.
 #[derive(Debug)]
 pub struct Meter {
@@ -69,20 +72,29 @@ impl Meter {
 
     /// Measures: some readings of files, no allocation where there are cgroups.
     pub fn measure(&mut self, now: Instant) -> Figures {
-        let before = self.cpu;
-        self.cpu = self.cgroup.cpu_ns().map(|used| (used, now));
         Figures {
-            cpu_usage: before.zip(self.cpu).and_then(|(before, now)| share(before, now)),
+            cpu_usage: self.cpu_usage(now),
             cpu_limit: self.cgroup.cpu_limit_nanocores().map(number),
             memory_usage: self.cgroup.memory_bytes().map(number),
             memory_limit: self.cgroup.memory_limit_bytes().map(number),
         }
     }
 
+    fn cpu_usage(&mut self, now: Instant) -> Option<f64> {
+        let is_soon =
+            |(_, at): (u64, Instant)| now.saturating_duration_since(at) < CPU_INTERVAL_MIN;
+        if self.cpu.is_some_and(is_soon) {
+            return None;
+        }
+        let before = self.cpu;
+        self.cpu = self.cgroup.cpu_ns().map(|used| (used, now));
+        share(before?, self.cpu?)
+    }
+
     /// Puts in a sample of each figure that is known, and of the gauge of instances.
     pub fn put(&self, figures: Figures, into: &mut Aggregator, now_s: u64) {
         let instance = texts(&self.instance_tags);
-        add(into, &self.names.instance, Kind::Gauge, 1.0, &instance, now_s);
+        self.add(into, &self.names.instance, Kind::Gauge, 1.0, &instance, now_s);
         let tags = texts(&self.tags);
         let names = &self.names;
         let figures = [
@@ -93,16 +105,16 @@ impl Meter {
         ];
         for (name, value) in figures {
             if let Some(value) = value {
-                add(into, name, Kind::Distribution, value, &tags, now_s);
+                self.add(into, name, Kind::Distribution, value, &tags, now_s);
             }
         }
     }
 
     /// Puts in that the app was started.
     pub fn put_start(&self, into: &mut Aggregator, now_s: u64) {
-        add(into, &self.names.start, Kind::Distribution, 1.0, &texts(&self.tags), now_s);
+        self.add(into, &self.names.start, Kind::Distribution, 1.0, &texts(&self.tags), now_s);
         if let Some([start, _]) = self.names.legacy {
-            add_legacy(into, start, now_s);
+            self.add_legacy(into, start, now_s);
         }
     }
 
@@ -112,13 +124,44 @@ impl Meter {
         if let Some(duration) = &self.names.duration {
             let Some(Ended { has_succeeded, lasted }) = ended else { return };
             let ms = number(u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
-            add(into, duration, Kind::Distribution, ms, &tags, now_s);
+            self.add(into, duration, Kind::Distribution, ms, &tags, now_s);
             tags.push(if has_succeeded { "succeeded:true" } else { "succeeded:false" });
         }
-        add(into, &self.names.end, Kind::Distribution, 1.0, &tags, now_s);
+        self.add(into, &self.names.end, Kind::Distribution, 1.0, &tags, now_s);
         if let Some([_, end]) = self.names.legacy {
-            add_legacy(into, end, now_s);
+            self.add_legacy(into, end, now_s);
         }
+    }
+
+    /// A sample with these tags alone.
+    fn add(
+        &self,
+        into: &mut Aggregator,
+        name: &str,
+        kind: Kind,
+        value: f64,
+        tags: &[&str],
+        now_s: u64,
+    ) {
+        into.bare_sample(&self.sample(name, kind, &[value], tags), now_s);
+    }
+
+    /// A start or an end under its older name, which has the tags of all metrics, as with `datadog-init`.
+    fn add_legacy(&self, into: &mut Aggregator, name: &str, now_s: u64) {
+        into.sample(&self.sample(name, Kind::Distribution, &[1.0], &[]), now_s);
+    }
+
+    fn sample<'a>(
+        &self,
+        name: &'a str,
+        kind: Kind,
+        values: &'a [f64],
+        tags: &'a [&'a str],
+    ) -> Sample<'a> {
+        let values = Values::Numbers(values);
+        // On no platform of its own they are what an agent says of itself, which nobody is billed for.
+        let origin = self.settings.kind.origin().map_or(Origin::None, |_| Origin::Enhanced);
+        Sample { name, kind, values, tags, rate: 1.0, timestamp_s: None, origin }
     }
 }
 
@@ -136,28 +179,4 @@ fn number(number: u64) -> f64 {
 
 fn texts(tags: &[String]) -> Vec<&str> {
     tags.iter().map(String::as_str).collect()
-}
-
-/// A sample with these tags alone.
-fn add(into: &mut Aggregator, name: &str, kind: Kind, value: f64, tags: &[&str], now_s: u64) {
-    into.bare_sample(&sample(name, kind, &[value], tags), now_s);
-}
-
-/// A start or an end under its older name, which has the tags of all metrics, as with `datadog-init`.
-fn add_legacy(into: &mut Aggregator, name: &str, now_s: u64) {
-    into.sample(&sample(name, Kind::Distribution, &[1.0], &[]), now_s);
-}
-
-fn sample<'a>(name: &'a str, kind: Kind, values: &'a [f64], tags: &'a [&'a str]) -> Sample<'a> {
-    // On no platform they are what an agent says of itself, which nobody is billed for.
-    let origin = Origin::of_name(name);
-    Sample {
-        name,
-        kind,
-        values: Values::Numbers(values),
-        tags,
-        rate: 1.0,
-        timestamp_s: None,
-        origin,
-    }
 }

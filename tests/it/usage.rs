@@ -102,7 +102,7 @@ fn check_origin(intake: &Recorder, category: u32) {
 }
 
 /// Some work of the app, so that CPU is used.
-const WORK: &str = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
+const WORK: &str = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.1";
 
 const CPU: std::ops::Range<f64> = 1e5..1e12;
 const MEMORY: std::ops::Range<f64> = 1e5..1e13;
