@@ -1,7 +1,9 @@
 //! The wrapper's own metrics at the intake, field by field: what they are called and tagged on each platform, and that they are there after a short
 //! life, too.
 
-use std::path::Path;
+#![allow(clippy::print_stdout, reason = "a test says what it skips")]
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -304,4 +306,75 @@ fn a_sidecar_says_that_it_is_one() {
     // How the task ended, another container knows.
     assert!(!names(&intake).iter().any(|name| name.contains("task.ended")), "{:?}", names(&intake));
     within(&intake, "gcp.run.container.enhanced.memory.usage", MEMORY);
+}
+
+/// A cgroup of version 1 with half a CPU and 256 MiB, which is removed at the end.
+struct Limited([PathBuf; 3]);
+
+impl Limited {
+    /// Nothing, and a word, where none can be made.
+    fn make() -> Option<Self> {
+        let of = |controller: &str| {
+            PathBuf::from(format!(
+                "/sys/fs/cgroup/{controller}/pillion-test-{}",
+                std::process::id()
+            ))
+        };
+        let limited = Self(["cpu", "cpuacct", "memory"].map(of));
+        let write = |folder: &Path, file: &str, text: &str| std::fs::write(folder.join(file), text);
+        let [cpu, cpuacct, memory] = &limited.0;
+        let made = [cpu, cpuacct, memory]
+            .into_iter()
+            .try_for_each(std::fs::create_dir)
+            .and_then(|()| write(cpu, "cpu.cfs_quota_us", "50000"))
+            .and_then(|()| write(memory, "memory.limit_in_bytes", "268435456"));
+        if let Err(error) = made {
+            println!("skipped: no cgroup of version 1 can be made here ({error})");
+            return None;
+        }
+        Some(limited)
+    }
+
+    /// Words that enter it and become the wrapper around `sh -c script`.
+    fn enter(&self, script: &str) -> String {
+        let enter =
+            self.0.iter().map(|folder| format!("echo $$ > {}/cgroup.procs; ", folder.display()));
+        let enter: String = enter.collect();
+        format!("{enter}exec {} sh -c '{script}'", pillion().display())
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            std::fs::remove_dir(folder).ok();
+        }
+    }
+}
+
+#[test]
+fn limits_are_those_of_the_cgroup() {
+    let Some(limited) = Limited::make() else { return };
+    let intake = Recorder::http();
+    // Half a CPU, of which an endless loop takes all, and 40 MB.
+    let script = "x=$(head -c 40000000 /dev/zero | tr \"\\0\" a); timeout 4 sh -c \"while :; do :; done\"; exit 0";
+    let words = ["/bin/sh", "-c", &limited.enter(script)];
+    let url = intake.url();
+    let env = [
+        ("DD_API_KEY", "0123456789abcdef0123456789abcdef"),
+        ("DD_DD_URL", url.as_str()),
+        ("DD_APM_RECEIVER_PORT", "0"),
+        ("DD_ENHANCED_METRICS", "true"),
+    ];
+    let mut wrapped = Wrapped::start(&words, Path::new("/bin"), &env);
+    assert_eq!(wrapped.wait().code(), Some(0), "{}", wrapped.stderr());
+    let name = |what: &str| format!("datadog.serverless_agent.enhanced.{what}");
+    within(&intake, &name("cpu.limit"), 499e6..501e6);
+    within(&intake, &name("memory.limit"), 268_435_455.0..268_435_457.0);
+    // A burst may use what was left of the time before.
+    within(&intake, &name("cpu.usage"), 100e6..700e6);
+    within(&intake, &name("memory.usage"), 1e5..268_435_457.0);
+    let last = named(&intake, &name("memory.usage"));
+    let most = last.iter().flat_map(|sketch| &sketch.dogsketches).map(|one| one.max);
+    assert!(most.fold(0.0, f64::max) > 40e6, "{last:?}");
 }
