@@ -112,9 +112,22 @@ fn traces_of(intake: &Recorder) -> String {
 
 fn text(value: &Value) -> String {
     match value {
-        Value::Text(text) => format!("{text:?}"),
+        Value::Text(text) => format!("{:?}", without_time(text)),
         Value::Double(number) => number.to_string(),
         other => format!("{other:?}"),
+    }
+}
+
+/// A text without how long the app lived, where it says so.
+fn without_time(text: &str) -> String {
+    match text
+        .split_once(" after ")
+        .and_then(|(before, time)| Some((before, time.split_once(" s")?)))
+    {
+        Some((before, (time, behind))) if time.parse::<f64>().is_ok() => {
+            format!("{before} after <time>{behind}")
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -184,7 +197,8 @@ fn metrics_of(intake: &Recorder) -> String {
 fn range_of_machine(metric: &str) -> Option<Range<f64>> {
     let (_, what) = metric.split_once(".enhanced.")?;
     Some(match what {
-        "cpu.usage" | "cpu.limit" => 1e6..1e12,
+        "cpu.usage" => 0.0..1e12,
+        "cpu.limit" => 1e6..1e12,
         "memory.usage" | "memory.limit" => 1e5..1e13,
         "task.duration" => 10.0..1e5,
         _ => return None,
@@ -198,6 +212,7 @@ fn logs_of(intake: &Recorder) -> String {
             entry.as_object_mut().unwrap().remove("timestamp");
             let word = |name: &str| entry[name].as_str().unwrap_or("<none>").to_owned();
             let message = word("message").replace(&root().display().to_string(), "<repository>");
+            let message = without_time(&message);
             let tags: String =
                 word("ddtags").split(',').map(|tag| format!("\n    {tag}")).collect();
             format!(
