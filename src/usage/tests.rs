@@ -111,8 +111,8 @@ fn samples_have_the_names_and_tags_of_the_platform() {
 
 #[test]
 fn starts_and_ends_have_their_older_names_too() {
-    let platforms: [(&[(&str, &str)], &str, &str); 3] = [
-        (&SERVICE, "gcp.run.container.enhanced.", "gcp.run.enhanced."),
+    for (env, name, older) in [
+        (&SERVICE[..], "gcp.run.container.enhanced.", "gcp.run.enhanced."),
         (
             &[("WEBSITE_STACK", "PYTHON"), ("REGION_NAME", "west")],
             "azure.app_services.enhanced.",
@@ -123,8 +123,7 @@ fn starts_and_ends_have_their_older_names_too() {
             "azure.app_containerapps.enhanced.",
             "azure.containerapp.enhanced.",
         ),
-    ];
-    for (env, name, older) in platforms {
+    ] {
         let settings = settings(env);
         let meter = meter(&settings);
         let starts = arrived(settings.kind, |into| meter.put_start(into, 100));
