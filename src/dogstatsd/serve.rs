@@ -137,6 +137,8 @@ impl Server {
     }
 
     fn fault(&self) {
+        // Who adds something next has to wake us.
+        self.shared.forget_due();
         let one = Counts { samples: 1, ..Counts::default() };
         self.ledger.received(one);
         self.ledger.shed(Shed::Fault, one);
@@ -164,9 +166,8 @@ impl Server {
 
     /// When the aggregator is asked next. What came since it was last said may be due sooner.
     fn next_due(&self, now: Instant) -> Option<Instant> {
-        let due_in_s = self.shared.aggregator().due_in_s(now_s())?;
-        let due = now + Duration::from_secs(due_in_s);
-        Some(self.due.map_or(due, |before| before.min(due)))
+        let before = self.due.map(|due| due.saturating_duration_since(now));
+        self.shared.due_in(before).map(|due| now + due)
     }
 
     /// Waits until something comes, is asked for or is due. Nothing: nothing came.

@@ -57,4 +57,5 @@ mod settings;
 mod sketches;
 mod stats;
 mod support;
+mod usage;
 mod view;
