@@ -7,6 +7,7 @@ mod files;
 mod life;
 mod metrics;
 mod output;
+mod patience;
 mod platform;
 mod pulse;
 mod report;

@@ -140,6 +140,12 @@ impl Logs {
         self.stages.borrow_mut().last_lines(self.clock.now_ms())
     }
 
+    /// Whether there are lines of the app, or may be.
+    pub(super) fn has_any(&self) -> bool {
+        let has_files = self.following.borrow().is_some();
+        has_files || self.stages.borrow_mut().has_any(self.clock.now_ms())
+    }
+
     /// Sends an error of our own along with the app's lines.
     pub(super) fn own_message(&self, text: &str) {
         self.stages.borrow_mut().own_message(text, now_ns() / 1_000_000, self.clock.now_ms());

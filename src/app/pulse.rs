@@ -20,6 +20,7 @@ use crate::dogstatsd::Metrics;
 use crate::pipeline::{OpenBuckets, Pipeline};
 use crate::relay::{Jump, Relay};
 
+use super::life::Life;
 use super::usage::Usage;
 
 /// How often the pipeline is asked whether something is due: about a second. See [`Beat::next`].
@@ -60,11 +61,28 @@ impl Beat {
     }
 }
 
+/// What is to be done with each beat beside.
+pub(super) struct Beats {
+    pub(super) usage: Option<Rc<RefCell<Usage>>>,
+    pub(super) life: Option<Arc<Life>>,
+}
+
+impl Beats {
+    fn beat(&self, now: Instant) {
+        if let Some(usage) = &self.usage {
+            usage.borrow_mut().beat(now);
+        }
+        if let Some(life) = &self.life {
+            life.look();
+        }
+    }
+}
+
 /// What the pulse drives.
 pub(super) struct Pulse {
     pipeline: Rc<RefCell<Pipeline>>,
     metrics: Option<Metrics>,
-    usage: Option<Rc<RefCell<Usage>>>,
+    beats: Beats,
     relay: Relay,
     hurry: Arc<Notify>,
     jump: Jump,
@@ -77,7 +95,7 @@ impl Pulse {
     pub(super) fn new(
         pipeline: Rc<RefCell<Pipeline>>,
         metrics: Option<Metrics>,
-        usage: Option<Rc<RefCell<Usage>>>,
+        beats: Beats,
         relay: Relay,
         hurry: Arc<Notify>,
         beat: Beat,
@@ -86,7 +104,7 @@ impl Pulse {
         Self {
             pipeline,
             metrics,
-            usage,
+            beats,
             relay,
             hurry,
             jump,
@@ -100,9 +118,7 @@ impl Pulse {
     pub(super) async fn run(mut self) {
         loop {
             let begun = Instant::now();
-            if let Some(usage) = &self.usage {
-                usage.borrow_mut().beat(begun);
-            }
+            self.beats.beat(begun);
             self.hasty_until = self.hasty_until.filter(|until| begun < *until);
             let due = match self.hasty_until {
                 Some(_) => begun + HASTY,

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
-use crate::app::pulse::{Beat, Pulse, now_ns};
+use crate::app::pulse::{Beat, Beats, Pulse, now_ns};
+use crate::cgroup::Cgroup;
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::{Counts, Ledger, Shed};
@@ -26,6 +27,7 @@ use crate::{dogstatsd, intake, log, otlp, view};
 use super::life::Life;
 use super::metrics;
 use super::output::{self, Logs};
+use super::patience::Patience;
 use super::platform::{self, Told};
 use super::report::{self, Reporter};
 use super::usage::{self, Usage};
@@ -114,9 +116,13 @@ struct Inner {
 }
 
 /// The thread. A panic that nothing further in has caught ends telemetry and not the app.
-fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
+fn run(mut plan: Plan, inner: Inner, report: &SyncSender<()>) {
     log::install(plan.settings.log, Arc::clone(&inner.ledger));
-    let served = catch_unwind(AssertUnwindSafe(|| serve(plan, &inner)));
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        say(&plan.problems, &plan.complaints);
+        read_hostname(&mut plan.settings);
+        serve(plan, &inner)
+    }));
     match served {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
@@ -132,18 +138,8 @@ fn run(plan: Plan, inner: Inner, report: &SyncSender<()>) {
 
 fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     let Plan {
-        mut settings,
-        problems,
-        listeners,
-        otlp_listeners,
-        dogstatsd_listeners,
-        probes,
-        complaints,
-        ring,
-        life,
+        settings, listeners, otlp_listeners, dogstatsd_listeners, probes, ring, life, ..
     } = plan;
-    say(&problems, &complaints);
-    read_hostname(&mut settings);
     let ledger = &inner.ledger;
     let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
         Some((tap, viewer)) => (Some(Box::new(move |spans| tap.chunk(spans))), Some(viewer)),
@@ -173,6 +169,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         inner,
         (&local, beat),
     );
+    let has_otlp = !otlp_listeners.is_empty();
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
         settings.otlp,
@@ -189,6 +186,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         rest
     });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
+    let patience = beside.patience(&pipeline, &relay, has_otlp);
     beside.report();
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
     beside.finish(until);
@@ -198,7 +196,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         viewer.finish(until);
     }
     local.block_on(&runtime, rest.finish(until));
-    flush.wait(until);
+    flush.wait_each(|family| patience.until(family, until));
     // A name that is still being looked up would hold up a plain drop.
     drop(local);
     runtime.shutdown_background();
@@ -258,13 +256,17 @@ impl Beside {
         let ring = ring.or_else(|| has_files.then(|| Arc::new(Ring::new(0))));
         let logs = ring.map(|ring| Rc::new(Logs::start(&settings.logs, ring, waits, way, local)));
         let metrics = metrics::start(settings, dogstatsd_listeners, relay, &inner.ledger);
+        let cgroup = Arc::new(Cgroup::open());
+        if let Some(life) = &life {
+            life.watch(Arc::clone(&cgroup));
+        }
         let asks = settings.platform.source.is_some();
-        let usage = Usage::begin(&settings.usage, metrics.as_ref(), life.clone(), asks);
+        let usage = Usage::begin(&settings.usage, metrics.as_ref(), (life.clone(), cgroup), asks);
         local.spawn_local(usage::end_in_time(usage.clone(), inner.stopping.clone()));
         let hurry = Arc::clone(&inner.hurry);
-        let (to_metrics, to_usage) = (metrics.clone(), usage.clone());
-        let pulse =
-            Pulse::new(Rc::clone(pipeline), to_metrics, to_usage, relay.clone(), hurry, beat);
+        let beats = Beats { usage: usage.clone(), life: life.clone() };
+        let to_metrics = metrics.clone();
+        let pulse = Pulse::new(Rc::clone(pipeline), to_metrics, beats, relay.clone(), hurry, beat);
         local.spawn_local(pulse.run());
         local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
         let told = Told {
@@ -282,6 +284,16 @@ impl Beside {
             Reporter::begin(settings.report.clone(), life, Rc::clone(pipeline))
         });
         Self { logs, metrics, usage, reporter }
+    }
+
+    /// What there is of the app's, before we add something.
+    fn patience(
+        &self,
+        pipeline: &Rc<RefCell<Pipeline>>,
+        relay: &Relay,
+        has_otlp: bool,
+    ) -> Patience {
+        Patience::look(pipeline, relay, self.logs.as_deref(), self.metrics.as_ref(), has_otlp)
     }
 
     /// Has what is to be said of the app's end leave with all the rest.

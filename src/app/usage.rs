@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::cgroup::Cgroup;
 use crate::dogstatsd::Metrics;
 use crate::platform::Tag;
 use crate::usage::{Ended, Meter, Settings};
@@ -42,11 +43,11 @@ impl Usage {
     pub(super) fn begin(
         settings: &Settings,
         metrics: Option<&Metrics>,
-        life: Option<Arc<Life>>,
+        (life, cgroup): (Option<Arc<Life>>, Arc<Cgroup>),
         waits: bool,
     ) -> Option<Rc<RefCell<Self>>> {
         let metrics = metrics.filter(|_| settings.is_on)?.clone();
-        let meter = Meter::open(settings.clone(), Instant::now());
+        let meter = Meter::new(settings.clone(), cgroup, Instant::now());
         let mut usage = Self { meter, metrics, life, state: State::Waiting };
         if !waits {
             usage.guard(Self::start);

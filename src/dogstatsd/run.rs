@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,6 +33,8 @@ pub(super) struct Shared {
     /// When the thread asks the aggregator next, in seconds since 1970; 0 where it sleeps until something comes. Written and read with the
     /// aggregator locked.
     due_s: AtomicU64,
+    /// Something has come in by a socket.
+    pub(super) has_heard: AtomicBool,
     wishes: Mutex<Wishes>,
     done: Condvar,
     /// A byte in it wakes the thread.
@@ -69,6 +71,7 @@ impl Metrics {
         let shared = Arc::new(Shared {
             aggregator: Mutex::new(aggregator),
             due_s: AtomicU64::new(0),
+            has_heard: AtomicBool::new(false),
             wishes: Mutex::default(),
             done: Condvar::new(),
             wake,
@@ -97,6 +100,11 @@ impl Metrics {
         if !is_in_time {
             self.ask(|wishes| wishes.is_filled = true);
         }
+    }
+
+    /// Whether anything ever came in by a socket: else all that there is was added ([`Metrics::add`]).
+    pub fn has_heard(&self) -> bool {
+        self.shared.has_heard.load(Ordering::Relaxed)
     }
 
     /// Has what is due sent now.

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -258,6 +259,7 @@ impl Server {
         match read {
             Ok(count) => {
                 datagrams.failures = 0;
+                self.shared.has_heard.store(true, Ordering::Relaxed);
                 count > 0
             }
             Err(error) => {
@@ -284,7 +286,10 @@ impl Server {
         });
         match read {
             Ok(Turn::Closed) => None,
-            Ok(turn) => Some(turn),
+            Ok(turn) => {
+                self.shared.has_heard.store(true, Ordering::Relaxed);
+                Some(turn)
+            }
             Err(Broken::Within(mut bytes)) => {
                 inlet.broken_frame(bytes.get_mut(4..).unwrap_or_default());
                 None

@@ -38,6 +38,8 @@ struct End {
     outlet: Outlet,
     ledger: Arc<Ledger>,
     last: Last,
+    /// A line has come.
+    has_any: bool,
     /// Lines that are not in the ledger yet: it is told once for many.
     received: u64,
 }
@@ -65,6 +67,7 @@ impl Stages {
                 outlet,
                 ledger,
                 last: Last::default(),
+                has_any: false,
                 received: 0,
             },
         }
@@ -153,6 +156,13 @@ impl Stages {
         self.flush_joins(now_ms);
     }
 
+    /// Whether the app has ever written anything, up to now.
+    pub fn has_any(&mut self, now_ms: u64) -> bool {
+        self.take(now_ms);
+        let is_held = self.splitters.iter().any(|splitter| splitter.held_bytes() > 0);
+        self.end.has_any || is_held
+    }
+
     /// The app has ended: what were its last lines? All before them is taken. Nothing where none came.
     pub fn last_lines(&mut self, now_ms: u64) -> Option<String> {
         self.end_lines(now_ms);
@@ -208,6 +218,7 @@ impl End {
     fn line(&mut self, line: Line<'_>, join: &mut Join, now_ms: u64) {
         // A blank line is no line, and yet has a place in some messages.
         self.received += u64::from(!trim(line.text).is_empty());
+        self.has_any = true;
         join.line(line, now_ms, &mut |message| self.message(message, now_ms));
     }
 

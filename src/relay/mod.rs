@@ -215,9 +215,18 @@ pub struct Flush {
 impl Flush {
     /// Blocks the caller until all of it is sent or shed, or until `until`; see [`Relay::flush`].
     pub fn wait(self, until: Instant) -> bool {
+        self.wait_each(|_| until)
+    }
+
+    /// The same with a time for each family.
+    pub fn wait_each(self, until: impl Fn(Family) -> Instant) -> bool {
         // Every queue has to be ended, whatever became of those before it.
         let ends = self.handle.each().zip(self.marks);
-        let settled: Vec<bool> = ends.map(|(queue, mark)| queue.end_flush(mark, until)).collect();
+        // The times are told before the first is waited for.
+        let ends: Vec<_> = ends.map(|(queue, mark)| (queue, mark, until(queue.family))).collect();
+        let ends = ends.into_iter();
+        let settled: Vec<bool> =
+            ends.map(|(queue, mark, until)| queue.end_flush(mark, until)).collect();
         !settled.contains(&false)
     }
 }

@@ -1,14 +1,17 @@
 //! What we report of the app as its parent: that it died, how and after what, and the task of a job that it was.
 //!
-//! All of it is text and spans, made of an [`End`] and names: [`death`] says in words what became of the app, [`span`] makes spans of it. Who writes
+//! All of it is text and spans, made of an [`End`] and names: [`death`] says in words what became of the app, [`span`] makes spans of it, [`kills`]
+//! tells whether memory had run out. Who writes
 //! and sends them is `app`.
 
 pub mod death;
+mod kills;
 mod measure;
 mod signal;
 pub mod span;
 
 pub use death::Death;
+pub use kills::Kills;
 pub use span::Names;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Reads the cgroup and puts samples into the aggregator.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cgroup::Cgroup;
@@ -19,7 +20,7 @@ pub struct Meter {
     names: Names,
     tags: Vec<String>,
     instance_tags: Vec<String>,
-    cgroup: Cgroup,
+    cgroup: Arc<Cgroup>,
     /// CPU time in nanoseconds, and when it was that.
     pub(super) cpu: Option<(u64, Instant)>,
 }
@@ -47,12 +48,8 @@ pub struct Ended {
 }
 
 impl Meter {
-    /// Opens the files of the cgroup, which is some dozens of system calls. CPU is counted from `now` on.
-    pub fn open(settings: Settings, now: Instant) -> Self {
-        Self::of(settings, Cgroup::open(), now)
-    }
-
-    fn of(settings: Settings, cgroup: Cgroup, now: Instant) -> Self {
+    /// Measures this cgroup. CPU is counted from `now` on.
+    pub fn new(settings: Settings, cgroup: Arc<Cgroup>, now: Instant) -> Self {
         Self {
             names: Names::of(settings.kind),
             tags: tags::base(&settings),

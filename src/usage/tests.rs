@@ -1,8 +1,10 @@
 //! What an intake decodes of a meter's samples.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Ended, Figures, Meter, Settings};
+use crate::cgroup::Cgroup;
 use crate::metrics::tests::decoded::{Intake, Sketch};
 use crate::metrics::{self, Aggregator, OpenBuckets};
 use crate::platform::{self, Kind, Tag};
@@ -23,7 +25,7 @@ fn settings(env: &[(&str, &str)]) -> Settings {
 }
 
 fn meter(settings: &Settings) -> Meter {
-    Meter::open(settings.clone(), Instant::now())
+    Meter::new(settings.clone(), Arc::new(Cgroup::open()), Instant::now())
 }
 
 /// What arrives of what is put in. All metrics have the tag `all:1`.
@@ -193,7 +195,7 @@ fn on_no_platform_nobody_is_billed() {
 #[test]
 fn cpu_is_what_was_used_since_the_time_before() {
     let begun = Instant::now();
-    let mut meter = Meter::open(settings(&SERVICE), begun);
+    let mut meter = Meter::new(settings(&SERVICE), Arc::new(Cgroup::open()), begun);
     meter.cpu = meter.cpu.map(|(used, _)| (used - 3_000_000_000, begun));
     let figures = meter.measure(begun + Duration::from_secs(3));
     let used = figures.cpu_usage.unwrap();

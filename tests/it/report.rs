@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::support::decoded::Span;
 use crate::support::http::{Client, MSGPACK};
+use crate::support::limited::Limited;
 use crate::support::recorder::{Answer, Recorder};
 use crate::support::wrapped::{Wrapped, free_port, get, pillion, wait_until};
 
@@ -25,7 +26,13 @@ impl App {
     }
 
     fn run(words: &[&str], env: &[(&str, &str)], intake: Recorder) -> Self {
-        let (port, url, pillion) = (free_port(), intake.url(), pillion());
+        let pillion = pillion();
+        Self::run_as(&[&[pillion.to_str().unwrap()], words].concat(), env, intake)
+    }
+
+    /// The same with words that become the wrapper.
+    fn run_as(words: &[&str], env: &[(&str, &str)], intake: Recorder) -> Self {
+        let (port, url) = (free_port(), intake.url());
         let port_text = port.to_string();
         let own = [
             ("DD_API_KEY", "0123456789abcdef0123456789abcdef"),
@@ -34,9 +41,8 @@ impl App {
             ("DD_LOGS_CONFIG_LOGS_DD_URL", url.as_str()),
             ("DD_APM_RECEIVER_PORT", &port_text),
         ];
-        let words = [&[pillion.to_str().unwrap()], words].concat();
         let env = [&own[..], env].concat();
-        Self { wrapped: Wrapped::start(&words, Path::new("/bin"), &env), intake, port }
+        Self { wrapped: Wrapped::start(words, Path::new("/bin"), &env), intake, port }
     }
 
     /// Waits for the end, and checks the exit code.
@@ -129,6 +135,29 @@ fn a_signal_has_its_name_and_nothing_is_known_of_lines_that_are_not_shipped() {
 }
 
 #[test]
+fn a_kill_for_want_of_memory_is_told_from_others() {
+    let Some(limited) = Limited::make() else { return };
+    let run = |script: &str| {
+        let script = limited.enter(script);
+        // The shell becomes the wrapper in the cgroup.
+        let mut app = App::run_as(&["/bin/sh", "-c", &script], &[LOGS], Recorder::http());
+        app.ends(137);
+        app
+    };
+    let app = run("sleep 0.3; kill -9 $$");
+    assert_eq!(app.span("pillion.exit").text("error.type"), Some("SIGKILL"));
+    assert!(!app.said()[0].contains("memory"), "{:?}", app.said());
+
+    let app = run("echo filling >&2; sleep 0.3; x=$(head -c 900000000 /dev/zero | tr \"\\0\" a)");
+    let span = app.span("pillion.exit");
+    assert_eq!((span.text("error.type"), span.text("signal")), (Some("OOM"), Some("SIGKILL")));
+    assert_eq!(span.text("error.stack"), Some("filling"));
+    let said = &app.said()[0];
+    assert!(said.contains("the app was killed by SIGKILL after "), "{said}");
+    assert!(said.ends_with(": out of memory (the container's limit is 256 MiB)"), "{said}");
+}
+
+#[test]
 fn an_end_that_is_good_or_was_asked_for_is_not_reported() {
     let mut app = App::start("exit 0", &[LOGS]);
     app.ends(0);
@@ -183,6 +212,26 @@ fn an_app_that_can_not_be_started_is_reported_and_the_exit_waits_for_no_intake()
     let mut app = App::run(&["/"], &[], intake);
     app.ends(126);
     assert!(app.wrapped.age() < Duration::from_secs(3), "{:?}", app.wrapped.age());
+}
+
+#[test]
+fn an_app_that_leaves_nothing_waits_no_longer_for_reports_than_they_are_worth() {
+    for (script, env) in [("exit 3", &[][..]), ("exit 0", &[LOGS])] {
+        let intake = Recorder::http();
+        intake.always(Answer::hang());
+        let env = [env, &[("DD_ENHANCED_METRICS", "true")]].concat();
+        let mut app = App::run_as(&[pillion().to_str().unwrap(), "sh", "-c", script], &env, intake);
+        app.wrapped.wait();
+        let age = app.wrapped.age();
+        assert!(age > Duration::from_millis(1500) && age < Duration::from_secs(5), "{age:?}");
+    }
+    // What it said itself has all the time.
+    let intake = Recorder::http();
+    intake.always(Answer::hang());
+    let env = [LOGS, ("DD_PILLION_STOP_TIMEOUT", "6s")];
+    let mut app = App::run(&["echo", "out"], &env, intake);
+    app.ends(0);
+    assert!(app.wrapped.age() > Duration::from_millis(5900), "{:?}", app.wrapped.age());
 }
 
 const JOB: [(&str, &str); 5] = [

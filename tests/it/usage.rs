@@ -1,14 +1,13 @@
 //! The wrapper's own metrics at the intake, field by field: what they are called and tagged on each platform, and that they are there after a short
 //! life, too.
 
-#![allow(clippy::print_stdout, reason = "a test says what it skips")]
-
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::platform::metadata;
+use crate::support::limited::Limited;
 use crate::support::metrics::{Series, Sketch};
 use crate::support::recorder::Recorder;
 use crate::support::wrapped::{Wrapped, pillion, wait_until};
@@ -306,50 +305,6 @@ fn a_sidecar_says_that_it_is_one() {
     // How the task ended, another container knows.
     assert!(!names(&intake).iter().any(|name| name.contains("task.ended")), "{:?}", names(&intake));
     within(&intake, "gcp.run.container.enhanced.memory.usage", MEMORY);
-}
-
-/// A cgroup of version 1 with half a CPU and 256 MiB, which is removed at the end.
-struct Limited([PathBuf; 3]);
-
-impl Limited {
-    /// Nothing, and a word, where none can be made.
-    fn make() -> Option<Self> {
-        let of = |controller: &str| {
-            PathBuf::from(format!(
-                "/sys/fs/cgroup/{controller}/pillion-test-{}",
-                std::process::id()
-            ))
-        };
-        let limited = Self(["cpu", "cpuacct", "memory"].map(of));
-        let write = |folder: &Path, file: &str, text: &str| std::fs::write(folder.join(file), text);
-        let [cpu, cpuacct, memory] = &limited.0;
-        let made = [cpu, cpuacct, memory]
-            .into_iter()
-            .try_for_each(std::fs::create_dir)
-            .and_then(|()| write(cpu, "cpu.cfs_quota_us", "50000"))
-            .and_then(|()| write(memory, "memory.limit_in_bytes", "268435456"));
-        if let Err(error) = made {
-            println!("skipped: no cgroup of version 1 can be made here ({error})");
-            return None;
-        }
-        Some(limited)
-    }
-
-    /// Words that enter it and become the wrapper around `sh -c script`.
-    fn enter(&self, script: &str) -> String {
-        let enter =
-            self.0.iter().map(|folder| format!("echo $$ > {}/cgroup.procs; ", folder.display()));
-        let enter: String = enter.collect();
-        format!("{enter}exec {} sh -c '{script}'", pillion().display())
-    }
-}
-
-impl Drop for Limited {
-    fn drop(&mut self) {
-        for folder in &self.0 {
-            std::fs::remove_dir(folder).ok();
-        }
-    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod decoded;
 pub mod first_instant;
 pub mod grpc;
 pub mod http;
+pub mod limited;
 pub mod lines;
 pub mod logged;
 pub mod metrics;
