@@ -233,3 +233,33 @@ fn a_span_keeps_the_service_that_the_tracer_gave_it() {
     let count = |service: &str| spans.iter().filter(|span| span.service == service).count();
     assert_eq!((spans.len(), count("shop"), count("redis")), (5, 2, 3));
 }
+
+/// The span of a job and the stats of what it held were lost at the end, or not kept (fixed by #49150).
+#[test]
+fn the_span_of_a_short_job_arrives_with_all_stats() {
+    let (intake, ports) = (Recorder::http(), [free_port(), free_port()]);
+    let job = [("CLOUD_RUN_JOB", "nightly"), ("GCE_METADATA_HOST", "127.0.0.1:1")];
+    let mut wrapped = started(&intake, ports, &job);
+    traces_and_metrics(&wrapped, ports, &bodies::v04(2, 3));
+    wrapped.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(wrapped.wait().code(), Some(143));
+    let spans = intake.spans();
+    assert_eq!(spans.iter().filter(|span| span.name == "gcp.run.job.task").count(), 1);
+    assert_eq!(spans.len(), 7);
+    let stats = intake.stats().iter().map(ToString::to_string).collect::<String>();
+    assert!(stats.contains("gcp.run.job.task") && stats.contains("web.request"), "{stats}");
+}
+
+/// PHP's tracer complained of broken pipes (dd-trace-php#2991): its connection was closed while it rested, which the agent does after five seconds.
+#[test]
+fn a_connection_that_rests_is_there_for_the_next_request() {
+    let (intake, ports) = (Recorder::http(), [free_port(), free_port()]);
+    let wrapped = started(&intake, ports, &[]);
+    wait_until("it listens", || std::net::TcpStream::connect(("127.0.0.1", ports[0])).is_ok());
+    let mut client = Client::tcp((std::net::Ipv4Addr::LOCALHOST, ports[0]).into());
+    for _ in 0..2 {
+        let answer = client.ask("POST", "/v0.4/traces", &[MSGPACK], &bodies::v04(1, 1));
+        assert_eq!(answer.status, 200, "{}", wrapped.stderr());
+        std::thread::sleep(std::time::Duration::from_secs(7));
+    }
+}
