@@ -5,7 +5,7 @@
 //! The next request wakes it, for as long as it takes. So on waking everything that is held leaves at once, over fresh connections, and for a
 //! while all that then comes in, what had waited in the sockets first, leaves within a tenth of a second: the CPU may be gone any moment.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -78,6 +78,20 @@ impl Beats {
     }
 }
 
+/// What comes in while the pulse rests wakes it. Where that takes long, we were frozen just then.
+#[derive(Debug, Default)]
+struct Stirred {
+    notify: Notify,
+    at: Cell<Option<Instant>>,
+}
+
+impl Stirred {
+    fn stir(&self) {
+        self.at.set(Some(Instant::now()));
+        self.notify.notify_one();
+    }
+}
+
 /// What the pulse drives.
 pub(super) struct Pulse {
     pipeline: Rc<RefCell<Pipeline>>,
@@ -87,7 +101,7 @@ pub(super) struct Pulse {
     hurry: Arc<Notify>,
     jump: Jump,
     beat: Beat,
-    stirred: Rc<Notify>,
+    stirred: Rc<Stirred>,
     hasty_until: Option<Instant>,
 }
 
@@ -125,7 +139,10 @@ impl Pulse {
                 None => self.beat.next(begun, self.beats()),
             };
             let is_hurried = self.is_hurried_before(due).await;
-            let is_late = due.elapsed() >= LATE_MIN;
+            let is_late = [Some(due), self.stirred.at.take()]
+                .into_iter()
+                .flatten()
+                .any(|at| at.elapsed() >= LATE_MIN);
             if self.jump.has_happened() || is_late {
                 self.wake();
             } else if is_hurried || self.hasty_until.is_some() {
@@ -144,13 +161,14 @@ impl Pulse {
             return 1;
         }
         let stirred = Rc::clone(&self.stirred);
-        pipeline.when_stirred(Box::new(move || stirred.notify_one()));
+        pipeline.when_stirred(Box::new(move || stirred.stir()));
         IDLE_BEATS
     }
 
     /// Waits until `due`, or until it is to be sooner: because there is something again, or because all is to leave, which is returned.
     async fn is_hurried_before(&self, due: Instant) -> bool {
-        let (mut hurry, mut stirred) = (pin!(self.hurry.notified()), pin!(self.stirred.notified()));
+        let (mut hurry, mut stirred) =
+            (pin!(self.hurry.notified()), pin!(self.stirred.notify.notified()));
         let either = poll_fn(|context| {
             if hurry.as_mut().poll(context).is_ready() {
                 Poll::Ready(true)
