@@ -1,6 +1,9 @@
-//! Containers: the release image and what the examples' own Dockerfiles make of it, with pillion as the first process.
+//! Containers: the release image and what the examples' own Dockerfiles and compose files make of it, with pillion as the first process or in a
+//! container of its own.
 
 #![expect(clippy::disallowed_types, reason = "a test starts processes")]
+
+mod compose;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
