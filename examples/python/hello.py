@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import sqlite3
+import sys
 
 from datadog import statsd
 from ddtrace.trace import tracer
@@ -42,4 +44,6 @@ def fail():
 
 
 if __name__ == "__main__":
+    # Beside a sidecar it is process 1 of its container, and such a one does not hear TERM without a handler of its own.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     app.run(host=os.environ.get("HOST", "0.0.0.0"), port=int(os.environ.get("PORT", "5050")))
