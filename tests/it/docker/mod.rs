@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::support::arrived;
+use crate::support::logged::entries;
 use crate::support::recorder::Recorder;
 use crate::support::wrapped::{free_port, get, wait_until};
 
@@ -142,6 +143,53 @@ fn the_express_image_runs_with_pillion_as_process_1() {
         return;
     }
     an_app_runs_and_its_traces_arrive("pillion-test/node", &[], "0", "pillion");
+}
+
+/// The Python image as a Cloud Run job: what the task did has arrived when it has ended with its own exit code.
+fn a_task_ends(orders: &str, packed: usize, exit_code: &str) {
+    let intake = Recorder::http();
+    let url = intake.url();
+    let env = [
+        format!("DD_APM_DD_URL={url}"),
+        format!("DD_DD_URL={url}"),
+        format!("DD_LOGS_CONFIG_LOGS_DD_URL={url}"),
+        format!("ORDERS={orders}"),
+        "DD_API_KEY=0123456789abcdef0123456789abcdef".to_owned(),
+        "DD_LOGS_ENABLED=true".to_owned(),
+        "CLOUD_RUN_JOB=hello-job".to_owned(),
+        "CLOUD_RUN_EXECUTION=hello-job-x7k2p".to_owned(),
+        "CLOUD_RUN_TASK_INDEX=1".to_owned(),
+        "CLOUD_RUN_TASK_COUNT=2".to_owned(),
+    ];
+    let mut options = vec!["--network", "host"];
+    for variable in &env {
+        options.extend(["--env", variable]);
+    }
+    let container =
+        Container::start(&options, "pillion-test/python", &["ddtrace-run", "python", "job.py"]);
+    assert_eq!(said(&["wait", &container.id]), exit_code, "{}", container.logs());
+
+    let spans = arrived::spans(&intake);
+    let own = spans.values().filter(|arrived| arrived.span.name == "order.pack");
+    assert_eq!(own.clone().filter(|arrived| !arrived.span.error).count(), packed);
+    assert!(own.clone().all(|arrived| arrived.span.text("job_name") == Some("hello-job")));
+    let lines = entries(&intake);
+    let said_packed = lines.iter().filter(|line| line.to_string().contains("is packed"));
+    assert_eq!(said_packed.clone().count(), packed, "{lines:?}");
+    assert!(
+        said_packed.clone().all(|line| line["ddtags"].to_string().contains("job_name:hello-job"))
+    );
+    let points = intake.series().into_iter().filter(|series| series.metric == "shop.packed");
+    let sum: f64 = points.flat_map(|series| series.points).map(|point| point.value).sum();
+    assert_eq!(sum, packed as f64);
+}
+
+#[test]
+#[ignore = "needs a Docker daemon and images: run by tests/run.sh"]
+fn a_task_of_a_job_delivers_everything_and_keeps_its_exit_code() {
+    // The second of two tasks: it takes every other order.
+    a_task_ends("1,2,3,4", 2, "0");
+    a_task_ends("1,2,3,-4", 1, "1");
 }
 
 #[test]
