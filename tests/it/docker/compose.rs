@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{docker, said};
+use super::{counted, docker, said};
 use crate::support::arrived;
 use crate::support::logged::entries;
 use crate::support::recorder::Recorder;
@@ -131,6 +131,7 @@ impl Drop for Project {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "who runs the tests is to see what was left out")]
 fn skip<T>(why: &str) -> Option<T> {
     println!("skipped: {}", why.trim());
     None
@@ -200,33 +201,19 @@ fn check_lines(app: &App, service: &str, project: &Project, traces: &[u128]) {
     assert!(!all.iter().any(|line| message(line).starts_with("Traceback")), "{all:?}");
 }
 
+/// One order: a counter with the tags of its own and of the app, and a distribution with one value.
 fn check_metrics(project: &Project) {
     let series = project.intake.series();
-    let orders = series.iter().filter(|series| series.metric == "shop.orders");
-    let (mut sum, mut tags) = (0.0, Vec::new());
-    for one in orders {
-        sum += one
-            .points
-            .iter()
-            .map(|point| point.value * rate_seconds(one.kind, one.interval))
-            .sum::<f64>();
-        tags.extend(one.tags.iter().map(String::as_str));
-    }
-    assert_eq!(sum, 1.0, "{series:?}");
+    assert_eq!(counted(&project.intake, "shop.orders"), 1.0, "{series:?}");
+    let orders = series.iter().find(|series| series.metric == "shop.orders").expect("the counter");
     for tag in ["item:seat", "env:demo"] {
-        assert!(tags.contains(&tag), "no {tag} in {tags:?}");
+        assert!(orders.tags.iter().any(|have| have == tag), "no {tag} in {:?}", orders.tags);
     }
     let sketches = project.intake.sketches();
-    let of_orders: Vec<_> =
-        sketches.iter().filter(|sketch| sketch.metric == "shop.order.duration").collect();
+    let durations = sketches.iter().filter(|sketch| sketch.metric == "shop.order.duration");
     let values: i64 =
-        of_orders.iter().flat_map(|sketch| &sketch.dogsketches).map(|one| one.cnt).sum();
+        durations.flat_map(|sketch| &sketch.dogsketches).map(|sketch| sketch.cnt).sum();
     assert_eq!(values, 1, "{sketches:?}");
-}
-
-/// What a point of this kind is to be multiplied with to be a number of events: a rate is one per second.
-fn rate_seconds(kind: i32, interval: i64) -> f64 {
-    if kind == 2 { interval as f64 } else { 1.0 }
 }
 
 fn the_wrapper(app: &App) {

@@ -18,6 +18,9 @@ use crate::support::wrapped::{free_port, get, wait_until};
 /// The longest that a stop may take: far below Docker's ten seconds, after which it kills.
 const PROMPT: Duration = Duration::from_secs(6);
 
+/// The kind of a series that is a number of events per second.
+const RATE: i32 = 2;
+
 fn docker(words: &[&str]) -> Output {
     Command::new("docker").args(words).output().expect("there is a docker command")
 }
@@ -145,6 +148,17 @@ fn the_express_image_runs_with_pillion_as_process_1() {
     an_app_runs_and_its_traces_arrive("pillion-test/node", &[], "0", "pillion");
 }
 
+/// What all points of a counter say together. Counters arrive as rates per second.
+fn counted(intake: &Recorder, metric: &str) -> f64 {
+    let series = intake.series().into_iter().filter(|series| series.metric == metric);
+    series
+        .map(|series| {
+            let seconds = if series.kind == RATE { series.interval as f64 } else { 1.0 };
+            series.points.iter().map(|point| point.value * seconds).sum::<f64>()
+        })
+        .sum()
+}
+
 /// The Python image as a Cloud Run job: what the task did has arrived when it has ended with its own exit code.
 fn a_task_ends(orders: &str, packed: usize, exit_code: &str) {
     let intake = Recorder::http();
@@ -179,9 +193,7 @@ fn a_task_ends(orders: &str, packed: usize, exit_code: &str) {
     assert!(
         said_packed.clone().all(|line| line["ddtags"].to_string().contains("job_name:hello-job"))
     );
-    let points = intake.series().into_iter().filter(|series| series.metric == "shop.packed");
-    let sum: f64 = points.flat_map(|series| series.points).map(|point| point.value).sum();
-    assert_eq!(sum, packed as f64);
+    assert_eq!(counted(&intake, "shop.packed"), packed as f64, "{:?}", intake.series());
 }
 
 #[test]
