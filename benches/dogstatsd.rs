@@ -121,7 +121,13 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
 
-    /// CPU seconds of all threads so far.
+    /// CPU seconds of all threads so far, to the nanosecond; those that have ended are not in it.
+    fn threads_cpu_s(&self) -> f64 {
+        let of = |text: String| text.split(' ').next().unwrap().parse::<f64>().unwrap();
+        self.of_threads("schedstat", of) / 1e9
+    }
+
+    /// CPU seconds of all threads so far, in ticks.
     fn cpu_s(&self) -> f64 {
         let stat = self.stat("stat");
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -130,12 +136,13 @@ impl Process {
     }
 
     fn wakeups(&self) -> f64 {
+        self.of_threads("status", |text| number(&text, "voluntary_ctxt_switches:"))
+    }
+
+    /// The sum of what `of` reads in this file of each thread.
+    fn of_threads(&self, name: &str, of: impl Fn(String) -> f64) -> f64 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().flatten();
-        let of = |text: String| number(&text, "voluntary_ctxt_switches:");
-        threads
-            .filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok())
-            .map(of)
-            .sum()
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join(name)).ok()).map(of).sum()
     }
 }
 
@@ -210,12 +217,12 @@ fn idle(path: &Path) -> Idle {
     let process = Process::start(path);
     // What is done once after the start is done by then.
     std::thread::sleep(Duration::from_secs(3));
-    let (cpu_before, wakeups_before) = (process.cpu_s(), process.wakeups());
+    let (cpu_before, wakeups_before) = (process.threads_cpu_s(), process.wakeups());
     std::thread::sleep(IDLE);
     let seconds = IDLE.as_secs_f64();
     Idle {
         wakeups_per_s: (process.wakeups() - wakeups_before) / seconds,
-        cpu_percent: (process.cpu_s() - cpu_before) / seconds * 100.0,
+        cpu_percent: (process.threads_cpu_s() - cpu_before) / seconds * 100.0,
         rss_mb: number(&process.stat("status"), "VmRSS:") / 1024.0,
     }
 }

@@ -18,6 +18,7 @@ pub mod pipeline;
 pub mod platform;
 pub mod proxy;
 pub mod relay;
+pub mod report;
 pub mod ring;
 pub mod secret;
 mod server;

@@ -9,6 +9,7 @@ mod metrics;
 mod output;
 mod platform;
 mod pulse;
+mod report;
 mod telemetry;
 
 use std::ffi::CString;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
-use crate::init::{Command, SpawnError};
+use crate::init::Command;
 use crate::platform::health;
 use crate::{cli, config, dogstatsd, init, intake, log, otlp};
 
@@ -27,13 +28,13 @@ use telemetry::{Plan, Telemetry};
 /// What is left for flushing after the app's exit, however much time the app took to stop.
 const FLUSH_TIME_MIN: Duration = Duration::from_secs(1);
 
+/// What a report takes at the most of an app that could not be started. Usually it is the time of one request.
+const REPORT_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// Does what the arguments ask for and returns the exit code.
 pub fn run(args: Vec<CString>) -> u8 {
     match cli::parse(args) {
-        Action::Wrap { argv, view } => wrap(argv, view).unwrap_or_else(|error| {
-            cli::complain(&format!("pillion: {error}\n"));
-            error.code()
-        }),
+        Action::Wrap { argv, view } => wrap(argv, view),
         Action::Sidecar { view } => sidecar(view),
         Action::Print(text) => {
             cli::print(&text);
@@ -46,12 +47,19 @@ pub fn run(args: Vec<CString>) -> u8 {
     }
 }
 
-fn wrap(argv: Vec<CString>, view: bool) -> Result<u8, SpawnError> {
-    let Some(command) = Command::of_argv(argv) else { return Ok(cli::USAGE_CODE) };
+fn wrap(argv: Vec<CString>, view: bool) -> u8 {
+    let Some(command) = Command::of_argv(argv) else { return cli::USAGE_CODE };
     let (mut plan, stop_timeout) = plan(Mode::Wrapper, view);
     let mut output = output::capture(&mut plan);
-    let child = init::spawn(&command, output.as_mut())?;
-    let life = Arc::new(Life::begin());
+    let child = match init::spawn(&command, output.as_mut()) {
+        Ok(child) => child,
+        Err(error) => {
+            cli::complain(&format!("pillion: {error}\n"));
+            report_unstarted(plan, Life::never(&command, &error), stop_timeout);
+            return error.code();
+        }
+    };
+    let life = Arc::new(Life::begin(&command));
     plan.life = Some(Arc::clone(&life));
     let telemetry = Telemetry::start(plan);
     let exit = child.supervise(&mut || telemetry.hurry());
@@ -60,7 +68,16 @@ fn wrap(argv: Vec<CString>, view: bool) -> Result<u8, SpawnError> {
         Some(output) => output::finish(output, telemetry, &exit, stop_timeout),
         None => telemetry.finish(deadline(exit.stop_asked, Instant::now(), stop_timeout)),
     }
-    Ok(exit.code)
+    exit.code
+}
+
+/// The app could not be started: where there is somebody to tell, they are told, within [`REPORT_TIME_MAX`].
+fn report_unstarted(mut plan: Plan, life: Life, stop_timeout: Duration) {
+    if !plan.settings.report.exit || !plan.settings.pipeline.sending {
+        return;
+    }
+    plan.life = Some(Arc::new(life));
+    Telemetry::start(plan).finish(Instant::now() + REPORT_TIME_MAX.min(stop_timeout));
 }
 
 fn sidecar(view: bool) -> u8 {

@@ -28,6 +28,7 @@ use crate::ring::Ring;
 
 use super::deadline;
 use super::files::Following;
+use super::pulse::now_ns;
 use super::telemetry::{Plan, Telemetry};
 
 /// The least time for writing on what the app wrote, where it is read at all: a stop timeout of 0 is about telemetry.
@@ -134,6 +135,16 @@ pub(super) struct Logs {
 }
 
 impl Logs {
+    /// The last lines that the app wrote, all of which is taken first; the app has ended.
+    pub(super) fn last_lines(&self) -> Option<String> {
+        self.stages.borrow_mut().last_lines(self.clock.now_ms())
+    }
+
+    /// Sends an error of our own along with the app's lines.
+    pub(super) fn own_message(&self, text: &str) {
+        self.stages.borrow_mut().own_message(text, now_ns() / 1_000_000, self.clock.now_ms());
+    }
+
     /// Starts to take what comes; at first, where the platform has more to say (`waits`), no sooner than it has, but for a short time only.
     pub(super) fn start(
         settings: &logs::Settings,

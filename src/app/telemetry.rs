@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
-use crate::app::pulse::{Pulse, now_ns};
+use crate::app::pulse::{Beat, Pulse, now_ns};
 use crate::config::{Problem, Settings};
 use crate::intake::Listeners;
 use crate::ledger::{Counts, Ledger, Shed};
@@ -27,6 +27,7 @@ use super::life::Life;
 use super::metrics;
 use super::output::{self, Logs};
 use super::platform::{self, Told};
+use super::report::{self, Reporter};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -69,12 +70,7 @@ impl Telemetry {
         let (stop, stopping) = watch::channel(None);
         let (report, done) = sync_channel(1);
         let ring = plan.ring.clone();
-        let inner = Inner {
-            ledger: Arc::clone(&ledger),
-            hurry: Arc::clone(&hurry),
-            stopping,
-            life: plan.life.clone(),
-        };
+        let inner = Inner { ledger: Arc::clone(&ledger), hurry: Arc::clone(&hurry), stopping };
         let body = move || run(plan, inner, &report);
         if let Err(error) =
             thread::Builder::new().name("pillion-data".into()).stack_size(STACK_BYTES).spawn(body)
@@ -114,8 +110,6 @@ struct Inner {
     ledger: Arc<Ledger>,
     hurry: Arc<Notify>,
     stopping: watch::Receiver<Option<Instant>>,
-    /// It has an end once `stopping` says so.
-    life: Option<Arc<Life>>,
 }
 
 /// The thread. A panic that nothing further in has caught ends telemetry and not the app.
@@ -145,7 +139,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         probes,
         complaints,
         ring,
-        life: _,
+        life,
     } = plan;
     say(&problems, &complaints);
     read_hostname(&mut settings);
@@ -156,6 +150,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
     };
     let relay = Relay::start(settings.relay.clone(), Arc::clone(ledger))?;
     let pipeline = pipeline(&settings, &relay, ledger, tap);
+    let beat = Beat::begin();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = LocalSet::new();
@@ -169,13 +164,13 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         inner.stopping.clone(),
     );
     let learnt = otlp::Learnt::default();
-    let beside = Beside::start(
+    let mut beside = Beside::start(
         &settings,
-        Sources { ring, dogstatsd_listeners, probes, learnt: learnt.clone() },
+        Sources { ring, life, dogstatsd_listeners, probes, learnt: learnt.clone() },
         &pipeline,
         &relay,
         inner,
-        &local,
+        (&local, beat),
     );
     let otlp = local.spawn_local(serve_otlp(
         otlp_listeners,
@@ -193,6 +188,7 @@ fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
         rest
     });
     let until = inner.stopping.borrow().unwrap_or_else(Instant::now);
+    beside.report();
     pipeline.borrow_mut().flush(now_ns(), OpenBuckets::Flush);
     beside.finish(until);
     // The relay sends from here on; what comes before the wait for it goes on beside it, and may use up the time.
@@ -228,6 +224,7 @@ fn pipeline(
 /// Where things come from beside traces.
 struct Sources {
     ring: Option<Arc<Ring>>,
+    life: Option<Arc<Life>>,
     dogstatsd_listeners: dogstatsd::Listeners,
     probes: Option<TcpListener>,
     /// Where OTLP looks for what is learnt of the platform.
@@ -238,17 +235,18 @@ struct Sources {
 struct Beside {
     logs: Option<Rc<Logs>>,
     metrics: Option<dogstatsd::Metrics>,
+    reporter: Option<Reporter>,
 }
 
 impl Beside {
     /// Starts logs, metrics, the pulse of all, and what has to do with the platform.
     fn start(
         settings: &Settings,
-        Sources { ring, dogstatsd_listeners, probes, learnt }: Sources,
+        Sources { ring, life, dogstatsd_listeners, probes, learnt }: Sources,
         pipeline: &Rc<RefCell<Pipeline>>,
         relay: &Relay,
         inner: &Inner,
-        local: &LocalSet,
+        (local, beat): (&LocalSet, Beat),
     ) -> Self {
         let known = Arc::new(Notify::new());
         let waits = settings.platform.source.is_some().then(|| Arc::clone(&known));
@@ -259,7 +257,7 @@ impl Beside {
         let logs = ring.map(|ring| Rc::new(Logs::start(&settings.logs, ring, waits, way, local)));
         let metrics = metrics::start(settings, dogstatsd_listeners, relay, &inner.ledger);
         let hurry = Arc::clone(&inner.hurry);
-        let pulse = Pulse::new(Rc::clone(pipeline), metrics.clone(), relay.clone(), hurry);
+        let pulse = Pulse::new(Rc::clone(pipeline), metrics.clone(), relay.clone(), hurry, beat);
         local.spawn_local(pulse.run());
         local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
         let told = Told {
@@ -271,7 +269,18 @@ impl Beside {
             known,
         };
         platform::start(local, &settings.platform, probes, told);
-        Self { logs, metrics }
+        let reporter = life.map(|life| {
+            local.spawn_local(report::say(Arc::clone(&life), inner.stopping.clone()));
+            Reporter::begin(settings.report.clone(), life, Rc::clone(pipeline))
+        });
+        Self { logs, metrics, reporter }
+    }
+
+    /// Has what is to be said of the app's end leave with all the rest.
+    fn report(&mut self) {
+        if let Some(reporter) = self.reporter.take() {
+            reporter.end(self.logs.as_deref());
+        }
     }
 
     /// Has what they hold leave for the relay.

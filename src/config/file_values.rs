@@ -255,6 +255,7 @@ pub(super) const VALUES: &[(&str, &str, &str, &str)] = &[
     ("logs_config.auto_multi_line.tokenizer_max_input_bytes", "100", "100", "200"),
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
+    ("pillion.exit_report", "false", "false", "true"),
     ("health_port", "5555", "5555", "5556"),
     ("log_level", "debug", "DEBUG", "info"),
     ("dogstatsd_non_local_traffic", "true", "true", "false"),

@@ -3,7 +3,7 @@
 
 use super::{
     connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation, otlp,
-    platform, proxy_keys, sending, worker,
+    platform, proxy_keys, report, sending, worker,
 };
 
 /// A setting.
@@ -122,6 +122,7 @@ pub const ALL: &[Group] = &[
             &CONF_PATH,
             &VIEW,
             &STOP_TIMEOUT,
+            &report::EXIT_REPORT,
             &platform::HEALTH_PORT,
             &platform::AZURE_SUBSCRIPTION,
             &platform::AZURE_RESOURCE_GROUP,

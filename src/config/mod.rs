@@ -29,6 +29,7 @@ mod read;
 mod read_proxy;
 #[cfg(test)]
 mod readme;
+pub mod report;
 pub mod sending;
 mod small;
 #[cfg(test)]
@@ -89,6 +90,8 @@ pub struct Settings {
     pub platform: Platform,
     /// The port of the platform's probe; 0 is none.
     pub health_port: u16,
+    /// What we report of the app ourselves.
+    pub report: crate::report::Settings,
     /// The viewer is asked for, as `--view` does.
     pub view: bool,
 }

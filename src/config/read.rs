@@ -63,6 +63,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let proxy = reader.proxy(&site, &relay, &pipeline, &intake, install, statsd);
     let dogstatsd = reader.dogstatsd(mode, statsd, &intake);
     let logs = reader.logs(mode, &pipeline, &platform);
+    let report = reader.report(enabled, &pipeline.env, &platform);
     let mut settings = Settings {
         metrics: reader.metrics(&pipeline, &platform, &relay, &dogstatsd),
         dogstatsd,
@@ -80,6 +81,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
             |text| parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX),
         ),
         health_port: reader.health_port(),
+        report,
         platform,
         view: reader.take(&keys::VIEW, false, parse::boolean),
     };

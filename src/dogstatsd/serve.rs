@@ -18,9 +18,6 @@ use super::receive::{Broken, Burst, Stream, Turn, dropped, room_bytes};
 use super::run::{Outlet, Shared, Wishes, now_s};
 use super::{Inlet, Listeners, Manner, Settings};
 
-/// How often the aggregator is asked for what is due, as long as it holds anything.
-const TICK: Duration = Duration::from_secs(1);
-
 /// The longest that what is in the sockets' buffers is read at the end: who still floods them then is not waited for.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -155,10 +152,15 @@ impl Server {
             self.due = None;
             self.flush(OpenBuckets::Keep);
         }
-        if self.due.is_none() && self.shared.aggregator().held_bytes() > 0 {
-            self.due = Some(now + TICK);
-        }
+        self.due = self.next_due(now);
         None
+    }
+
+    /// When the aggregator is asked next. What came since it was last said may be due sooner.
+    fn next_due(&self, now: Instant) -> Option<Instant> {
+        let due_in_s = self.shared.aggregator().due_in_s(now_s())?;
+        let due = now + Duration::from_secs(due_in_s);
+        Some(self.due.map_or(due, |before| before.min(due)))
     }
 
     /// Waits until something comes, is asked for or is due. Nothing: nothing came.

@@ -13,6 +13,7 @@ mod files;
 mod follow;
 mod held;
 pub mod join;
+mod last;
 pub mod level;
 pub mod lines;
 mod message;

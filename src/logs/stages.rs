@@ -9,6 +9,7 @@ use crate::ring::{self, Half, Lost, Piece, Ring};
 
 use super::batch::{Attributes, Batch, Level, Pushed};
 use super::join::{Join, Plan};
+use super::last::Last;
 use super::lines::{Splitter, trim};
 use super::message::{Line, Message, Stream};
 use super::rules::{Rules, Verdict};
@@ -36,6 +37,7 @@ struct End {
     batch: Batch,
     outlet: Outlet,
     ledger: Arc<Ledger>,
+    last: Last,
     /// Lines that are not in the ledger yet: it is told once for many.
     received: u64,
 }
@@ -57,7 +59,14 @@ impl Stages {
             splitters: [splitter(), splitter()],
             joins: [Join::Lines, Join::Lines],
             arrived_ms: [0; 2],
-            end: End { rules: Arc::default(), batch, outlet, ledger, received: 0 },
+            end: End {
+                rules: Arc::default(),
+                batch,
+                outlet,
+                ledger,
+                last: Last::default(),
+                received: 0,
+            },
         }
     }
 
@@ -130,13 +139,35 @@ impl Stages {
 
     /// The app has ended: the same, lines without an end included.
     pub fn finish(&mut self, now_ms: u64) {
+        self.end_lines(now_ms);
+        self.leave();
+    }
+
+    /// Takes all that the app has written, lines without an end included, into the batch.
+    fn end_lines(&mut self, now_ms: u64) {
         self.take(now_ms);
         for at in [ring::Output::Stdout, ring::Output::Stderr] {
             self.split(at, now_ms, |splitter, line| splitter.finish(line));
         }
         self.end.count_received();
         self.flush_joins(now_ms);
-        self.leave();
+    }
+
+    /// The app has ended: what were its last lines? All before them is taken. Nothing where none came.
+    pub fn last_lines(&mut self, now_ms: u64) -> Option<String> {
+        self.end_lines(now_ms);
+        self.end.last.lines()
+    }
+
+    /// Takes a message of our own, an error, on which no rule has a say.
+    pub fn own_message(&mut self, text: &str, time_ms: u64, now_ms: u64) {
+        let (text, stream, is_cut) = (text.as_bytes(), Stream::Stderr, false);
+        let line = Line { text, stream, time_ms, tags: "", is_cut };
+        if let Some(message) = Message::of_line(line) {
+            self.end.received += 1;
+            self.end.push(&message, now_ms);
+            self.end.count_received();
+        }
     }
 
     fn leave(&mut self) {
@@ -186,7 +217,12 @@ impl End {
             self.ledger.filtered(counts(u64::from(message.lines)));
             return;
         }
-        match self.batch.push(&message, now_ms, &mut self.outlet) {
+        self.last.see(&message.text, message.stream);
+        self.push(&message, now_ms);
+    }
+
+    fn push(&mut self, message: &Message<'_>, now_ms: u64) {
+        match self.batch.push(message, now_ms, &mut self.outlet) {
             Pushed::In => {}
             Pushed::TooLarge => {
                 self.count_received();

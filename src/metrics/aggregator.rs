@@ -194,7 +194,7 @@ impl Aggregator {
     }
 
     /// Hands out everything that is due at `now_s`: the points of buckets that have ended (and of the open one, where `open` says so), and
-    /// whatever came with a time of its own, events and service checks. To be called about once a second, and with
+    /// whatever came with a time of its own, events and service checks. To be called when it is due ([`Aggregator::due_in_s`]), and with
     /// [`OpenBuckets::Flush`] once at the end: of two points of one bucket the intake keeps the later.
     ///
     /// [`Aggregator::settle`] is to be called before what was handed out can be settled anywhere else.
@@ -206,6 +206,15 @@ impl Aggregator {
         self.series.take(out);
         self.sketches.take(out);
         self.messages.take(&self.fields.hostname, out);
+    }
+
+    /// In how many seconds [`Aggregator::flush`] has something to do: at the end of the open bucket, or in a second where there is what waits for
+    /// none. Nothing where nothing is held.
+    pub fn due_in_s(&self, now_s: u64) -> Option<u64> {
+        if self.series.bytes() + self.sketches.bytes() + self.messages.bytes() > 0 {
+            return Some(1);
+        }
+        (self.held_bytes() > 0).then_some(BUCKET_S - now_s % BUCKET_S)
     }
 
     /// Adds to the ledger what became of everything since the last call: samples, events and service checks that came, and points that were

@@ -5,8 +5,10 @@
 //! full. What is slow (compression, the network) is behind the relay's door.
 
 mod install;
+mod job;
 mod look;
 mod otlp;
+mod own;
 mod place;
 mod platform;
 mod sampled;
@@ -35,6 +37,7 @@ use crate::{version, view};
 
 pub use install::Install;
 pub use otlp::OtlpRequest;
+pub use own::{OwnSpan, new_id};
 
 /// What the pipeline does to traces.
 #[derive(Clone, Debug)]
@@ -200,6 +203,10 @@ pub struct Pipeline {
     /// When they are looked at next, in nanoseconds since 1970.
     client_stats_due_ns: u64,
     grouping: stats::Grouping,
+    /// What is to be done once something is taken.
+    stirred: Option<Box<dyn FnOnce()>>,
+    /// The task that the first trace belongs to, where the app is one.
+    task: Option<job::Task>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -257,6 +264,8 @@ impl Pipeline {
             client_stats: stats::client_stats(&settings, now_ns),
             client_stats_due_ns: now_ns,
             grouping: stats::Grouping::new(&settings),
+            stirred: None,
+            task: None,
             settings,
             ledger,
             outlet,
@@ -279,6 +288,7 @@ impl Pipeline {
     /// # Errors
     /// When the body is malformed, with the status of the answer. Nothing of it is left behind then.
     pub fn traces(&mut self, request: &TraceRequest<'_>, now_ns: u64) -> Result<(), Error> {
+        self.stir();
         let mut body = std::mem::take(&mut self.body);
         let decoded = decode::decode(
             request.version,
@@ -310,6 +320,7 @@ impl Pipeline {
         body: &[u8],
         now_ns: u64,
     ) -> Result<(), Error> {
+        self.stir();
         let mut flushed = Vec::new();
         let sink = &mut |stats| flushed.push(stats);
         let changes = (&self.filters, &mut self.redactor);
@@ -335,7 +346,26 @@ impl Pipeline {
         }
     }
 
-    /// Hands over what is due. To be called about once a second.
+    /// Whether nothing is held, so that [`Pipeline::tick`] has nothing to do until something is taken.
+    pub fn is_idle(&self) -> bool {
+        self.batch_since_ns.is_none()
+            && self.concentrator.bytes() == 0
+            && self.client_stats.bytes() == 0
+    }
+
+    /// Has `stirred` called, once, when the next thing is taken.
+    pub fn when_stirred(&mut self, stirred: Box<dyn FnOnce()>) {
+        self.stirred = Some(stirred);
+    }
+
+    /// Something is about to be taken.
+    fn stir(&mut self) {
+        if let Some(stirred) = self.stirred.take() {
+            stirred();
+        }
+    }
+
+    /// Hands over what is due. To be called about once a second, unless nothing is held.
     pub fn tick(&mut self, now_ns: u64) {
         let waited = self.batch_since_ns.map(|since| now_ns.saturating_sub(since));
         let is_due = |ns: u64| u128::from(ns) >= self.settings.flush_interval.as_nanos();

@@ -28,6 +28,7 @@ impl Pipeline {
     /// # Errors
     /// When the body is malformed or too large. Nothing of it is left behind then.
     pub fn otlp(&mut self, request: &OtlpRequest<'_>, now_ns: u64) -> Result<u64, otlp::Error> {
+        self.stir();
         let decoded =
             otlp::decode(request.body, request.encoding, request.rules, &self.settings.hostname);
         let export = decoded.inspect_err(|_| {

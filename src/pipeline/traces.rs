@@ -169,6 +169,9 @@ impl Pipeline {
             place.payload(&mut self.batch, &mut self.older).table.take_back(mark);
             return None;
         }
+        if let Some(task) = &mut self.task {
+            task.adopt(&mut self.work);
+        }
         let payload = place.payload(&mut self.batch, &mut self.older);
         if let Some(tap) = &mut self.tap {
             tap(look::spans(&self.work, &payload.table.strings));

@@ -120,8 +120,9 @@ fn a_job_of_container_apps_runs() {
         .env("DD_LOG_LEVEL", "warn");
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(4));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(messages(&intake), ["out"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("pillion: error: the app ended with exit code 4 after "), "{said}");
+    assert_eq!((said.lines().count(), messages(&intake)), (1, vec!["out".to_owned()]));
     assert!(entries(&intake)[0]["ddtags"].as_str().unwrap().contains("nightly"));
 }
 

@@ -52,6 +52,7 @@ mod real_python;
 mod redaction;
 mod reference;
 mod relay;
+mod report;
 mod sampling;
 mod settings;
 mod sketches;

@@ -64,7 +64,9 @@ fn without_variables_there_are_the_defaults() {
         health_port,
         dogstatsd: _,
         metrics: _,
+        report,
     } = settings;
+    assert!(report.exit && report.has_spans && report.names.job.is_none());
     assert_eq!((platform.kind, health_port), (crate::platform::Kind::Local, 0));
     assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));
     assert_eq!(
@@ -391,6 +393,7 @@ fn bad_values_for_samplers_are_said() {
 fn the_wrapper_itself_can_be_set() {
     check("DD_PILLION_STOP_TIMEOUT", "30", |s| s.stop_timeout, Duration::from_secs(30));
     check("DD_PILLION_STOP_TIMEOUT", "0", |s| s.stop_timeout, Duration::ZERO);
+    check("DD_PILLION_EXIT_REPORT", "0", |s| s.report.exit, false);
     check("DD_PILLION_VIEW", "on", |s| s.view, true);
     check("DD_LOG_LEVEL", "DEBUG", |s| s.log.level, Level::Debug);
     check("DD_LOG_LEVEL", "critical", |s| s.log.level, Level::Error);
