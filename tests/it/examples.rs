@@ -193,15 +193,34 @@ fn a_sidecar_looks_for_log_files_where_its_app_writes_them() {
     assert_eq!(pairs, 7);
 }
 
+/// A link in `from` to a file, to a heading of a file, or to one of its own.
+fn check_link(from: &Path, link: &str) {
+    let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+    let to = if file.is_empty() { from.to_owned() } else { from.parent().unwrap().join(file) };
+    assert!(to.exists(), "{}: {link}", from.display());
+    if heading.is_empty() {
+        return;
+    }
+    let text = fs::read_to_string(&to).unwrap();
+    let mut anchors = text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        words
+            .replace(' ', "-")
+            .replace(|letter: char| !letter.is_alphanumeric() && letter != '-', "")
+    });
+    assert!(anchors.any(|anchor| anchor == heading), "{}: {link}", from.display());
+}
+
 #[test]
 fn links_lead_somewhere_and_each_file_is_named() {
     for text in ["README.md", "examples/python/README.md", "examples/node/README.md"] {
         let path = root().join(text);
         let folder = path.parent().unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        for link in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
-            let is_ours = !link.is_empty() && !link.contains("://");
-            assert!(!is_ours || folder.join(link).exists(), "{}: {link}", path.display());
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if !link.contains("://") {
+                check_link(&path, link);
+            }
         }
         let names = files().into_iter().filter(|(path, _)| path.parent() == Some(folder));
         for name in names.map(|(path, _)| path.file_name().unwrap().to_str().unwrap().to_owned()) {
