@@ -103,7 +103,12 @@ fn spans_that_were_sent_arrive_when_the_app_is_killed_right_after() {
     let intake = Recorder::http();
     let mut run = start(
         &[],
-        &[("DD_APM_DD_URL", &intake.url()), ("DD_API_KEY", "0123456789abcdef0123456789abcdef")],
+        &[
+            ("DD_APM_DD_URL", &intake.url()),
+            ("DD_API_KEY", "0123456789abcdef0123456789abcdef"),
+            // A span of ours would be one that the tracer did not send.
+            ("DD_PILLION_EXIT_REPORT", "false"),
+        ],
     );
     run.get("/orders/7", 200);
     wrapped::wait_until("the tracer has sent its spans", || !run.tee.spans().is_empty());
