@@ -189,6 +189,9 @@ fn a_task_ends(orders: &str, packed: usize, exit_code: &str) {
     let own = spans.values().filter(|arrived| arrived.span.name == "order.pack");
     assert_eq!(own.clone().filter(|arrived| !arrived.span.error).count(), packed);
     assert!(own.clone().all(|arrived| arrived.span.text("job_name") == Some("hello-job")));
+    let mut tasks = spans.values().filter(|arrived| arrived.span.name == "gcp.run.job.task");
+    let task = tasks.next().expect("a span of the task itself");
+    assert_eq!(task.span.error, exit_code != "0");
     // The report of a bad end repeats the last lines.
     let all = entries(&intake);
     let is_packed = |line: &&Value| line["message"].as_str().unwrap().ends_with(" is packed");
