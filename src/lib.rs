@@ -2,6 +2,7 @@
 //! relays them to Datadog; ARCHITECTURE.md is the map. Modules in reading order.
 
 pub mod app;
+pub mod cgroup;
 pub mod cli;
 pub mod config;
 pub mod dogstatsd;
@@ -24,6 +25,7 @@ pub mod secret;
 mod server;
 pub mod tags;
 pub mod trace;
+pub mod usage;
 pub mod version;
 pub mod view;
 mod wire;

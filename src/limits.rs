@@ -89,8 +89,9 @@ pub const TELEMETRY_AT_ONCE_MAX: usize = 20;
 /// Bytes of spans that wait to be shown. Above it further ones are not shown.
 pub const VIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes of the app's output that wait for the logs to take them: a burst of some twenty thousand lines. What comes on top is shed.
-pub const LOGS_RING_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of the app's output that wait for the logs to take them, in two halves. What comes on top is shed. At the end all that is in both pipes of
+/// the app, a MiB each, comes at once and must find room in one of them.
+pub const LOGS_RING_BYTES: usize = 8 * 1024 * 1024;
 
 /// Bytes of log files that were read and are not entries yet. It is little, because the rest can stay in the files.
 pub const LOGS_FILES_BYTES: usize = 1024 * 1024;

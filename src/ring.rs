@@ -47,10 +47,15 @@ pub struct Lost {
     pub bytes: u64,
 }
 
+/// A half that had more bytes in it gives its memory back once it has fewer.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
 /// One half: bytes in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Half {
     bytes: Vec<u8>,
+    /// The most that it ever had in this memory.
+    bytes_most: usize,
     marks: Vec<Mark>,
 }
 
@@ -86,6 +91,11 @@ impl Half {
     }
 
     fn clear(&mut self) {
+        self.bytes_most = self.bytes_most.max(self.bytes.len());
+        if self.bytes_most > KEPT_BYTES_MAX && self.bytes.len() <= KEPT_BYTES_MAX {
+            self.bytes = Vec::new();
+            self.bytes_most = 0;
+        }
         self.bytes.clear();
         self.marks.clear();
     }

@@ -11,14 +11,15 @@ use crate::ledger::Ledger;
 use crate::metrics::{Aggregator, BodyKind, Output};
 use crate::relay::{Kind, Part, Payload, Relay};
 
-/// Starts DogStatsD, where it is wanted. Where there is no thread for it, the rest runs on.
+/// Starts DogStatsD, where it is wanted, or what it has beside the sockets, where there are metrics of our own. Where there is no thread for it,
+/// the rest runs on.
 pub(super) fn start(
     settings: &Settings,
     listeners: Listeners,
     relay: &Relay,
     ledger: &Arc<Ledger>,
 ) -> Option<Metrics> {
-    if listeners.is_empty() {
+    if listeners.is_empty() && !settings.usage.is_on {
         return None;
     }
     let relay = relay.clone();

@@ -11,6 +11,7 @@ mod platform;
 mod pulse;
 mod report;
 mod telemetry;
+mod usage;
 
 use std::ffi::CString;
 use std::sync::Arc;

@@ -14,12 +14,14 @@ use crate::pipeline::Pipeline;
 use crate::platform::{Platform, Source, Tag, Tags, health, is_high_cardinality};
 
 use super::output::Logs;
+use super::usage::Usage;
 
 /// All that says what the platform is.
 pub(super) struct Told {
     pub(super) pipeline: Rc<RefCell<Pipeline>>,
     pub(super) logs: Option<Rc<Logs>>,
     pub(super) metrics: Option<Metrics>,
+    pub(super) usage: Option<Rc<RefCell<Usage>>>,
     pub(super) otlp: otlp::Learnt,
     /// The tags of metrics that are known from the start.
     pub(super) metric_tags: Vec<String>,
@@ -59,6 +61,9 @@ async fn learn(source: Source, mut tags: Tags, told: Told) {
             if let Some(metrics) = &told.metrics {
                 let all = with_learnt(&told.metric_tags, found);
                 metrics.add(|aggregator, _| aggregator.set_tags(all));
+            }
+            if let Some(usage) = &told.usage {
+                usage.borrow_mut().learn(found);
             }
             let of_logs = found.iter().map(|Tag { key, value }| format!("{key}:{value}"));
             told.otlp.tell(with_learnt(&[], found), of_logs.collect());

@@ -20,6 +20,8 @@ use crate::dogstatsd::Metrics;
 use crate::pipeline::{OpenBuckets, Pipeline};
 use crate::relay::{Jump, Relay};
 
+use super::usage::Usage;
+
 /// How often the pipeline is asked whether something is due: about a second. See [`Beat::next`].
 const USUAL: Duration = Duration::from_millis(16 * TICK_MS);
 
@@ -62,6 +64,7 @@ impl Beat {
 pub(super) struct Pulse {
     pipeline: Rc<RefCell<Pipeline>>,
     metrics: Option<Metrics>,
+    usage: Option<Rc<RefCell<Usage>>>,
     relay: Relay,
     hurry: Arc<Notify>,
     jump: Jump,
@@ -74,6 +77,7 @@ impl Pulse {
     pub(super) fn new(
         pipeline: Rc<RefCell<Pipeline>>,
         metrics: Option<Metrics>,
+        usage: Option<Rc<RefCell<Usage>>>,
         relay: Relay,
         hurry: Arc<Notify>,
         beat: Beat,
@@ -82,6 +86,7 @@ impl Pulse {
         Self {
             pipeline,
             metrics,
+            usage,
             relay,
             hurry,
             jump,
@@ -95,6 +100,9 @@ impl Pulse {
     pub(super) async fn run(mut self) {
         loop {
             let begun = Instant::now();
+            if let Some(usage) = &self.usage {
+                usage.borrow_mut().beat(begun);
+            }
             self.hasty_until = self.hasty_until.filter(|until| begun < *until);
             let due = match self.hasty_until {
                 Some(_) => begun + HASTY,

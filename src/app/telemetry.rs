@@ -28,6 +28,7 @@ use super::metrics;
 use super::output::{self, Logs};
 use super::platform::{self, Told};
 use super::report::{self, Reporter};
+use super::usage::{self, Usage};
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -235,6 +236,7 @@ struct Sources {
 struct Beside {
     logs: Option<Rc<Logs>>,
     metrics: Option<dogstatsd::Metrics>,
+    usage: Option<Rc<RefCell<Usage>>>,
     reporter: Option<Reporter>,
 }
 
@@ -256,14 +258,20 @@ impl Beside {
         let ring = ring.or_else(|| has_files.then(|| Arc::new(Ring::new(0))));
         let logs = ring.map(|ring| Rc::new(Logs::start(&settings.logs, ring, waits, way, local)));
         let metrics = metrics::start(settings, dogstatsd_listeners, relay, &inner.ledger);
+        let asks = settings.platform.source.is_some();
+        let usage = Usage::begin(&settings.usage, metrics.as_ref(), life.clone(), asks);
+        local.spawn_local(usage::end_in_time(usage.clone(), inner.stopping.clone()));
         let hurry = Arc::clone(&inner.hurry);
-        let pulse = Pulse::new(Rc::clone(pipeline), metrics.clone(), relay.clone(), hurry, beat);
+        let (to_metrics, to_usage) = (metrics.clone(), usage.clone());
+        let pulse =
+            Pulse::new(Rc::clone(pipeline), to_metrics, to_usage, relay.clone(), hurry, beat);
         local.spawn_local(pulse.run());
         local.spawn_local(metrics::stop_in_time(metrics.clone(), inner.stopping.clone()));
         let told = Told {
             pipeline: Rc::clone(pipeline),
             logs: logs.clone(),
             metrics: metrics.clone(),
+            usage: usage.clone(),
             otlp: learnt,
             metric_tags: settings.metrics.tags.clone(),
             known,
@@ -273,11 +281,12 @@ impl Beside {
             local.spawn_local(report::say(Arc::clone(&life), inner.stopping.clone()));
             Reporter::begin(settings.report.clone(), life, Rc::clone(pipeline))
         });
-        Self { logs, metrics, reporter }
+        Self { logs, metrics, usage, reporter }
     }
 
     /// Has what is to be said of the app's end leave with all the rest.
     fn report(&mut self) {
+        usage::end(self.usage.as_ref());
         if let Some(reporter) = self.reporter.take() {
             reporter.end(self.logs.as_deref());
         }

@@ -310,6 +310,20 @@ impl Reader<'_> {
     /// What every metric says: service, env and version of the app, tags of the platform with few values, those of the user.
     fn metric_tags(&mut self, pipeline: &pipeline::Settings, platform: &Platform) -> Vec<String> {
         let has = |key: &str| pipeline.span_tags.iter().any(|(own, _)| own == key);
+        let of_platform = platform.tags.metrics().filter(|tag| !has(&tag.key));
+        let of_platform = of_platform.map(|Tag { key, value }| format!("{key}:{value}"));
+        let is_few = |key: &str| !is_high_cardinality(key) || platform.tags.get(key).is_none();
+        of_platform.chain(self.own_metric_tags(pipeline, is_few)).collect()
+    }
+
+    /// What the user says of the app: service, env and version, `DD_TAGS` and `DD_EXTRA_TAGS`, of which those are left out whose key `is_few` does
+    /// not want.
+    pub(super) fn own_metric_tags(
+        &self,
+        pipeline: &pipeline::Settings,
+        is_few: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let has = |key: &str| pipeline.span_tags.iter().any(|(own, _)| own == key);
         let base = [
             ("service", self.text(&logs::SERVICE)),
             ("env", Some(pipeline.env.clone()).filter(|env| env != keys::ENV.default)),
@@ -317,15 +331,12 @@ impl Reader<'_> {
         ];
         let base = base.into_iter().filter(|(key, _)| !has(key));
         let base = base.filter_map(|(key, value)| Some(format!("{key}:{}", value?.to_lowercase())));
-        let of_platform = platform.tags.metrics().filter(|tag| !has(&tag.key));
-        let of_platform = of_platform.map(|Tag { key, value }| format!("{key}:{value}"));
-        let is_few = |key: &str| !is_high_cardinality(key) || platform.tags.get(key).is_none();
-        let spans = pipeline.span_tags.iter().filter(|(key, _)| is_few(key));
-        let spans = spans.map(|(key, value)| match value.as_str() {
+        let tags = pipeline.span_tags.iter().filter(|(key, _)| is_few(key));
+        let tags = tags.map(|(key, value)| match value.as_str() {
             "" => key.clone(),
             value => format!("{key}:{value}"),
         });
-        base.chain(of_platform).chain(spans).collect()
+        base.chain(tags).collect()
     }
 }
 

@@ -256,6 +256,7 @@ pub(super) const VALUES: &[(&str, &str, &str, &str)] = &[
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
     ("pillion.exit_report", "false", "false", "true"),
+    ("enhanced_metrics", "false", "no", "true"),
     ("health_port", "5555", "5555", "5556"),
     ("log_level", "debug", "DEBUG", "info"),
     ("dogstatsd_non_local_traffic", "true", "true", "false"),

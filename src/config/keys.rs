@@ -3,7 +3,7 @@
 
 use super::{
     connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation, otlp,
-    platform, proxy_keys, report, sending, worker,
+    platform, proxy_keys, report, sending, usage, worker,
 };
 
 /// A setting.
@@ -123,6 +123,7 @@ pub const ALL: &[Group] = &[
             &VIEW,
             &STOP_TIMEOUT,
             &report::EXIT_REPORT,
+            &usage::ENHANCED_METRICS,
             &platform::HEALTH_PORT,
             &platform::AZURE_SUBSCRIPTION,
             &platform::AZURE_RESOURCE_GROUP,

@@ -35,6 +35,7 @@ mod small;
 #[cfg(test)]
 mod tests;
 pub mod unsupported;
+pub mod usage;
 pub mod worker;
 mod yaml;
 
@@ -92,6 +93,8 @@ pub struct Settings {
     pub health_port: u16,
     /// What we report of the app ourselves.
     pub report: crate::report::Settings,
+    /// What we measure of the container ourselves.
+    pub usage: crate::usage::Settings,
     /// The viewer is asked for, as `--view` does.
     pub view: bool,
 }

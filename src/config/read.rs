@@ -64,6 +64,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
     let dogstatsd = reader.dogstatsd(mode, statsd, &intake);
     let logs = reader.logs(mode, &pipeline, &platform);
     let report = reader.report(enabled, &pipeline.env, &platform);
+    let usage = reader.usage(mode, &relay, &pipeline, &platform);
     let mut settings = Settings {
         metrics: reader.metrics(&pipeline, &platform, &relay, &dogstatsd),
         dogstatsd,
@@ -82,6 +83,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
         ),
         health_port: reader.health_port(),
         report,
+        usage,
         platform,
         view: reader.take(&keys::VIEW, false, parse::boolean),
     };

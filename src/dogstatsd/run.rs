@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,6 +30,9 @@ pub struct Metrics {
 pub(super) struct Shared {
     /// Locked for a burst of packets or a flush, never for a single sample.
     aggregator: Mutex<Aggregator>,
+    /// When the thread asks the aggregator next, in seconds since 1970; 0 where it sleeps until something comes. Written and read with the
+    /// aggregator locked.
+    due_s: AtomicU64,
     wishes: Mutex<Wishes>,
     done: Condvar,
     /// A byte in it wakes the thread.
@@ -64,6 +68,7 @@ impl Metrics {
         woken.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
             aggregator: Mutex::new(aggregator),
+            due_s: AtomicU64::new(0),
             wishes: Mutex::default(),
             done: Condvar::new(),
             wake,
@@ -82,10 +87,16 @@ impl Metrics {
     }
 
     /// Has `add` put samples into the aggregator. It gets the time, in seconds since 1970. Waits while packets are read or while there is a flush:
-    /// some microseconds, and with many thousands of metrics some milliseconds.
+    /// some microseconds, and with many thousands of metrics some milliseconds. The thread is woken only where it would not be in time by itself.
     pub fn add(&self, add: impl FnOnce(&mut Aggregator, u64)) {
-        add(&mut self.shared.aggregator(), now_s());
-        self.ask(|wishes| wishes.is_filled = true);
+        let is_in_time = {
+            let mut aggregator = self.shared.aggregator();
+            add(&mut aggregator, now_s());
+            self.shared.is_in_time(&aggregator)
+        };
+        if !is_in_time {
+            self.ask(|wishes| wishes.is_filled = true);
+        }
     }
 
     /// Has what is due sent now.
@@ -116,6 +127,29 @@ impl Metrics {
 impl Shared {
     pub(super) fn aggregator(&self) -> MutexGuard<'_, Aggregator> {
         self.aggregator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In what time the thread asks the aggregator next, where it was to ask it `before` already. It is kept for [`Shared::is_in_time`].
+    pub(super) fn due_in(&self, before: Option<Duration>) -> Option<Duration> {
+        let (aggregator, now_s) = (self.aggregator(), now_s());
+        let due = aggregator.due_in_s(now_s).map(Duration::from_secs);
+        let due = due.map(|due| before.map_or(due, |before| before.min(due)));
+        let due_s = due.map_or(0, |due| now_s + due.as_secs());
+        self.due_s.store(due_s, Ordering::Relaxed);
+        due
+    }
+
+    /// The thread does not know when it asks next.
+    pub(super) fn forget_due(&self) {
+        let _aggregator = self.aggregator();
+        self.due_s.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the thread asks no later than what is held is due.
+    fn is_in_time(&self, aggregator: &Aggregator) -> bool {
+        let now_s = now_s();
+        let Some(due_in_s) = aggregator.due_in_s(now_s) else { return true };
+        (1..=now_s + due_in_s).contains(&self.due_s.load(Ordering::Relaxed))
     }
 
     fn wishes(&self) -> MutexGuard<'_, Wishes> {

@@ -18,6 +18,9 @@ use super::receive::{Broken, Burst, Stream, Turn, dropped, room_bytes};
 use super::run::{Outlet, Shared, Wishes, now_s};
 use super::{Inlet, Listeners, Manner, Settings};
 
+/// Bursts of one socket in a row before the others have their turn.
+const BURSTS_MAX: u32 = 4;
+
 /// The longest that what is in the sockets' buffers is read at the end: who still floods them then is not waited for.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -58,6 +61,8 @@ pub(super) struct Server {
 
 /// What can be read: in the order in which it was waited for.
 struct Ready {
+    /// Somebody wants something.
+    woken: bool,
     datagrams: Vec<bool>,
     listener: bool,
     streams: Vec<bool>,
@@ -132,6 +137,8 @@ impl Server {
     }
 
     fn fault(&self) {
+        // Who adds something next has to wake us.
+        self.shared.forget_due();
         let one = Counts { samples: 1, ..Counts::default() };
         self.ledger.received(one);
         self.ledger.shed(Shed::Fault, one);
@@ -140,7 +147,8 @@ impl Server {
     /// Waits once and does what there is to do. The deadline, when it is time to stop.
     fn turn(&mut self) -> Option<Instant> {
         let ready = self.wait();
-        let wishes = self.wishes();
+        let is_woken = ready.as_ref().is_some_and(|ready| ready.woken);
+        let wishes = if is_woken { self.wishes() } else { Wishes::default() };
         if wishes.stop.is_some() {
             return wishes.stop;
         }
@@ -158,9 +166,8 @@ impl Server {
 
     /// When the aggregator is asked next. What came since it was last said may be due sooner.
     fn next_due(&self, now: Instant) -> Option<Instant> {
-        let due_in_s = self.shared.aggregator().due_in_s(now_s())?;
-        let due = now + Duration::from_secs(due_in_s);
-        Some(self.due.map_or(due, |before| before.min(due)))
+        let before = self.due.map(|due| due.saturating_duration_since(now));
+        self.shared.due_in(before).map(|due| now + due)
     }
 
     /// Waits until something comes, is asked for or is due. Nothing: nothing came.
@@ -183,10 +190,11 @@ impl Server {
         if poll(&mut polled, time).unwrap_or(0) == 0 {
             return None;
         }
-        let mut is_ready = polled.iter().skip(1).map(|socket| socket.any().unwrap_or(false));
+        let mut is_ready = polled.iter().map(|socket| socket.any().unwrap_or(false));
+        let woken = is_ready.next().unwrap_or(false);
         let datagrams = is_ready.by_ref().take(self.datagrams.len()).collect();
         let streams = is_ready.by_ref().take(self.streams.len()).collect();
-        Some(Ready { datagrams, streams, listener: is_ready.next().unwrap_or(false) })
+        Some(Ready { woken, datagrams, streams, listener: is_ready.next().unwrap_or(false) })
     }
 
     fn wishes(&mut self) -> Wishes {
@@ -198,7 +206,12 @@ impl Server {
     /// Reads a burst of each socket that has something. Reading one at a time, none waits for another for long.
     fn read(&mut self, ready: &Ready) {
         for (place, _) in ready.datagrams.iter().enumerate().filter(|(_, is_ready)| **is_ready) {
-            self.read_datagrams(place);
+            // A client that waits for room goes on while we read.
+            for _ in 0..BURSTS_MAX {
+                if !self.read_datagrams(place) {
+                    break;
+                }
+            }
         }
         let mut is_ready = ready.streams.iter();
         let mut streams = std::mem::take(&mut self.streams);

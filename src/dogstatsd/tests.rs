@@ -114,6 +114,36 @@ fn events_and_checks_leave_soon_and_metrics_when_their_bucket_has_ended() {
 }
 
 #[test]
+fn what_others_add_leaves_in_time_whether_it_wakes_the_thread_or_not() {
+    let running = start(Settings::default());
+    let add = |name: &str, has_time: bool| {
+        running.metrics.add(|aggregator, now_s| {
+            let sample = Sample {
+                name,
+                kind: Kind::Gauge,
+                values: Values::Numbers(&[1.0]),
+                rate: 1.0,
+                timestamp_s: has_time.then_some(now_s),
+                tags: &[],
+                origin: Origin::Custom,
+            };
+            aggregator.sample(&sample, now_s);
+        });
+    };
+    // The first wakes it, the second finds a flush that is due, and the third is due sooner.
+    add("first", false);
+    add("second", false);
+    add("third", true);
+    running.wait_for("the third leaves", |running| running.text().contains("third"));
+    let is_there = |name: &'static str| move |running: &Running| running.text().contains(name);
+    running.wait_for("the first leaves", is_there("first"));
+    running.wait_for("the second leaves", is_there("second"));
+    add("fourth", false);
+    running.wait_for("the fourth leaves", is_there("fourth"));
+    running.stop();
+}
+
+#[test]
 fn a_flood_is_taken_or_counted_as_dropped_by_the_kernel() {
     let running = start(Settings { receive_buffer_bytes: 4096, ..Settings::default() });
     let client = running.client();

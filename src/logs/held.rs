@@ -79,7 +79,13 @@ impl Held {
     pub(super) fn push(&mut self, line: &Line<'_>, before: &[u8]) {
         if self.is_empty() {
             self.stream = line.stream;
-            if self.origin_tags != line.tags {
+            // The usual lines have none, and to compare two empty texts costs more than the rest of this: their addresses are none, from which
+            // the C library loads nothing under a mask, and that is slow.
+            let are_same = match line.tags {
+                "" => self.origin_tags.is_empty(),
+                tags => self.origin_tags == tags,
+            };
+            if !are_same {
                 self.origin_tags.clear();
                 self.origin_tags.push_str(line.tags);
             }

@@ -143,7 +143,15 @@ fn char_start(bytes: &[u8]) -> usize {
 }
 
 /// The text without white space around it: that of ASCII, the vertical tab included, and of Unicode.
+#[inline]
 pub fn trim(text: &[u8]) -> &[u8] {
+    match (text.first(), text.last()) {
+        (Some(first), Some(last)) if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => trim_all(text),
+    }
+}
+
+fn trim_all(text: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'\x0b';
     let start = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());
     let end = text.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);

@@ -58,4 +58,5 @@ mod settings;
 mod sketches;
 mod stats;
 mod support;
+mod usage;
 mod view;

@@ -65,7 +65,10 @@ fn without_variables_there_are_the_defaults() {
         dogstatsd: _,
         metrics: _,
         report,
+        usage,
     } = settings;
+    // There is no key.
+    assert!(!usage.is_on && !usage.is_sidecar);
     assert!(report.exit && report.has_spans && report.names.job.is_none());
     assert_eq!((platform.kind, health_port), (crate::platform::Kind::Local, 0));
     assert_eq!((hostname_file, pipeline.install, pipeline.apm_mode.as_str()), (None, None, ""));

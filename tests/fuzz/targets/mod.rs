@@ -3,6 +3,7 @@
 //!
 //! A new way in is one line in [`TARGETS`]; `cargo test --test fuzz -- --write` makes the rest.
 
+mod cgroup;
 mod decode;
 mod dogstatsd;
 mod hide;
@@ -62,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     target("dogstatsd", dogstatsd::packet, Start::Texts(dogstatsd::PACKETS)),
     target("sketch", stats::sketch, Start::Texts(stats::SKETCHES)),
     target("platform", platform::read, Start::Texts(platform::TEXTS)),
+    target("cgroup", cgroup::read, Start::Texts(cgroup::TEXTS)),
     target("settings", settings::read, Start::Texts(settings::VALUES)),
     target("sql_legacy", hide::sql_legacy, Start::Queries(3)),
     target("sql_obfuscate_only", hide::sql_obfuscate_only, Start::Queries(3)),

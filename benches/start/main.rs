@@ -1,5 +1,6 @@
 //! Measures the start: from the exec of a wrapper to the first instruction of the app, less a plain exec, and the SIGTERMs that a wrapper loses as
-//! PID 1. The wrappers take turns, so that what else the machine does falls on all of them.
+//! PID 1. The wrappers take turns, so that what else the machine does falls on all of them. Then, with everything on, whether the app starts any
+//! later where metadata server, DNS and intake hang ([`surroundings`]).
 //!
 //! `cargo static && cargo bench --profile dev --bench start -- target/x86_64-unknown-linux-gnu/release/pillion`; more words after the binary
 //! are further binaries to compare. `ROUNDS` and `SHOTS` change how often (1000 and 2000). It needs `cc`, and root or user namespaces.
@@ -30,8 +31,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-#[path = "../tests/it/support/first_instant.rs"]
+#[path = "../../tests/it/support/first_instant.rs"]
 mod first_instant;
+mod surroundings;
 
 use first_instant::{Shot, may_run_first, shoot};
 
@@ -57,6 +59,8 @@ _start: sub sp, sp, #32
 struct Way {
     name: String,
     words: Vec<CString>,
+    /// Variables beside our own, `NAME=value`.
+    variables: Vec<CString>,
     waits_us: Vec<f64>,
 }
 
@@ -64,7 +68,7 @@ impl Way {
     fn new(name: &str, words: &[&Path]) -> Self {
         let words =
             words.iter().map(|word| CString::new(word.as_os_str().as_bytes()).unwrap()).collect();
-        Self { name: name.to_owned(), words, waits_us: Vec::new() }
+        Self { name: name.to_owned(), words, variables: Vec::new(), waits_us: Vec::new() }
     }
 
     fn percentile(&self, part: f64) -> f64 {
@@ -101,21 +105,8 @@ fn main() {
     }
     // Neither the port of an agent on this machine nor the terminal is part of what is measured.
     unsafe { std::env::set_var("DD_APM_RECEIVER_PORT", "28126") };
-    for round in 0..rounds + 20 {
-        for way in &mut ways {
-            let wait_us = start(&way.words, &app);
-            if round >= 20 {
-                way.waits_us.push(wait_us);
-            }
-        }
-    }
-    let plain = ways[0].percentile(0.5);
     println!("from exec to the app's first instruction, {rounds} alternating runs, microseconds");
-    println!("{:>8} {:>8} {:>8} {:>8}  way", "median", "less", "p10", "p90");
-    for way in &ways {
-        let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|part| way.percentile(part));
-        println!("{p50:>8.0} {:>8.0} {p10:>8.0} {p90:>8.0}  {}", p50 - plain, way.name);
-    }
+    compare(&mut ways, rounds, &app);
     if !may_run_first() {
         println!(
             "(no right to run ahead of others here: what is lost before a program's first instruction counts too)"
@@ -125,6 +116,25 @@ fn main() {
     for way in &ways[1..] {
         let lost = (0..shots).filter(|_| is_lost(&way.words)).count();
         println!("{lost:>8} of {shots}  {}", way.name);
+    }
+    surroundings::measure(&binaries[0], rounds, &app);
+}
+
+/// Starts the app in all ways in turn, and prints how long it took.
+fn compare(ways: &mut [Way], rounds: u32, app: &CString) {
+    for round in 0..rounds + 20 {
+        for way in &mut *ways {
+            let wait_us = start(way, app);
+            if round >= 20 {
+                way.waits_us.push(wait_us);
+            }
+        }
+    }
+    let first = ways[0].percentile(0.5);
+    println!("{:>8} {:>8} {:>8} {:>8}  way", "median", "less", "p10", "p90");
+    for way in ways {
+        let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|part| way.percentile(part));
+        println!("{p50:>8.0} {:>8.0} {p10:>8.0} {p90:>8.0}  {}", p50 - first, way.name);
     }
 }
 
@@ -148,7 +158,7 @@ fn now_ns() -> i64 {
 }
 
 /// Starts the app below these words and returns the microseconds from just before the vfork to the app's first instruction.
-fn start(words: &[CString], app: &CString) -> f64 {
+fn start(Way { words, variables, .. }: &Way, app: &CString) -> f64 {
     let mut argv: Vec<_> = words.iter().chain([app]).map(|word| word.as_ptr()).collect();
     argv.push(std::ptr::null());
     let mut ends = [0; 2];
@@ -161,7 +171,7 @@ fn start(words: &[CString], app: &CString) -> f64 {
         libc::posix_spawn_file_actions_adddup2(&raw mut files, null, 0);
         libc::posix_spawn_file_actions_adddup2(&raw mut files, ends[1], 1);
         libc::posix_spawn_file_actions_adddup2(&raw mut files, null, 2);
-        let environment = environment();
+        let environment = environment(variables);
         let started = now_ns();
         let error = libc::posix_spawn(
             &raw mut pid,
@@ -169,7 +179,7 @@ fn start(words: &[CString], app: &CString) -> f64 {
             &raw const files,
             std::ptr::null(),
             argv.as_ptr().cast(),
-            environment,
+            environment.as_ptr(),
         );
         assert_eq!(error, 0, "{words:?} cannot be started");
         libc::posix_spawn_file_actions_destroy(&raw mut files);
@@ -192,11 +202,14 @@ fn start(words: &[CString], app: &CString) -> f64 {
     (stamp[0] * 1_000_000_000 + stamp[1] - started) as f64 / 1000.0
 }
 
-fn environment() -> *const *mut libc::c_char {
+/// Our own environment and these variables, with a null pointer at the end.
+fn environment(variables: &[CString]) -> Vec<*mut libc::c_char> {
     unsafe extern "C" {
         static environ: *const *mut libc::c_char;
     }
-    unsafe { environ }
+    let own = (0..).map(|at| unsafe { *environ.add(at) }).take_while(|entry| !entry.is_null());
+    let variables = variables.iter().map(|entry| entry.as_ptr().cast_mut());
+    own.chain(variables).chain([std::ptr::null_mut()]).collect()
 }
 
 fn is_lost(words: &[CString]) -> bool {

@@ -1,8 +1,8 @@
 //! Measures what it costs that an app's output is shipped as logs: the wrapper's CPU for each line, and the time that the app's writes take.
 //!
 //! `cargo static && cargo bench --profile dev --bench output -- target/x86_64-unknown-linux-gnu/release/pillion`. `LINES` changes how many lines there
-//! are (2,000,000); further binaries are compared; `--write` puts the result into BENCHMARKS.md. The reader at the end is this program; `cat` stands between as the least that a wrapper
-//! can do.
+//! are (2,000,000); further binaries are compared; `--write` puts the result into BENCHMARKS.md. The reader at the end is this program; `cat` stands
+//! between as the least that a wrapper can do. Then apps die in all ways, `LOST` lines (10,000,000) later, and what arrives is counted ([`lost`]).
 
 #![allow(
     clippy::disallowed_methods,
@@ -21,9 +21,11 @@
     reason = "rusage and plain writes have no wrapper in std"
 )]
 
+mod intake;
+mod lost;
+
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,10 +43,11 @@ fn main() {
         ["--app", count, gap_us, report] => {
             app(count.parse().unwrap(), gap_us.parse().unwrap(), Path::new(report));
         }
+        ["--dying-app", how, lines] => lost::app(how, lines.parse().unwrap()),
         words => {
             let binaries: Vec<PathBuf> =
                 words.iter().map(PathBuf::from).filter(|path| path.is_file()).collect();
-            let text = measure(&binaries);
+            let text = measure(&binaries) + &lost::measure(&binaries[0]);
             print!("{text}");
             if words.contains(&"--write") {
                 write(&text);
@@ -101,7 +104,7 @@ fn measure(binaries: &[PathBuf]) -> String {
             ways.push(Way { wrapper: Some(path.canonicalize().unwrap()), logs, ..way(&name) });
         }
     }
-    let intake = intake();
+    let intake = intake::Intake::start();
     let mut text =
         format!("{lines} lines of 100 bytes, back to back; then 4,000 lines, one every 500 us\n");
     writeln!(
@@ -111,8 +114,8 @@ fn measure(binaries: &[PathBuf]) -> String {
     )
     .unwrap();
     for way in &ways {
-        let flood = run(way, lines, 0, &intake);
-        let apart = run(way, 4000, 500, &intake);
+        let flood = run(way, lines, 0, &intake.url);
+        let apart = run(way, 4000, 500, &intake.url);
         writeln!(
             text,
             "{:50} {:>10.3} {:>10.2} {:>12.2} {:>10.1} {:>10.1}",
@@ -164,6 +167,7 @@ fn run(way: &Way, count: usize, gap_us: u64, intake: &str) -> Measured {
         .env("DD_LOGS_ENABLED", way.logs.to_string())
         .env("DD_API_KEY", "0123456789abcdef0123456789abcdef")
         .env("DD_APM_DD_URL", intake)
+        .env("DD_DD_URL", intake)
         .env("DD_LOGS_CONFIG_LOGS_DD_URL", intake)
         .env("DD_APM_RECEIVER_PORT", "0")
         .stdout(Stdio::piped())
@@ -181,39 +185,4 @@ fn run(way: &Way, count: usize, gap_us: u64, intake: &str) -> Measured {
     let numbers: Vec<f64> = text.split(' ').map(|number| number.parse().unwrap()).collect();
     let wrapper_cpu_s = cpu_s(libc::RUSAGE_CHILDREN) - before - numbers[0];
     Measured { wrapper_cpu_s, seconds, write_ns: [numbers[1], numbers[2]] }
-}
-
-/// An intake that takes everything, on threads of its own. Its address.
-fn intake() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            // An error is the end of the connection.
-            std::thread::spawn(move || drop(serve(socket)));
-        }
-    });
-    url
-}
-
-fn serve(socket: TcpStream) -> std::io::Result<()> {
-    let mut reader = BufReader::new(socket.try_clone()?);
-    let mut socket = socket;
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().map_err(std::io::Error::other)?;
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink())?;
-        socket.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")?;
-    }
 }
