@@ -35,7 +35,7 @@ skip() {
 packages() {
     local missing=() program
     for program in cc:gcc curl:curl tini:tini busybox:busybox-static unshare:util-linux script:bsdutils runsc:runsc \
-        dockerd:docker.io debootstrap:debootstrap python3:python3 node:nodejs npm:npm; do
+        dockerd:docker.io docker-compose:docker-compose debootstrap:debootstrap python3:python3 node:nodejs npm:npm; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${program%%:*}" >/dev/null || missing+=("${program#*:}")
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

@@ -1,5 +1,6 @@
 # Sourced: `daemon` finds a Docker daemon or starts one of its own, without a bridge and without iptables, so that it runs in a bare sandbox
-# too; `daemon_stop` ends the one that it started. Images are kept in tests/.cache/docker for the next run.
+# too (the networks of compose files are bridges all the same, where the machine has them); `daemon_stop` ends the one that it started. Images
+# are kept in tests/.cache/docker for the next run.
 daemon_reason=
 daemon_pid=
 

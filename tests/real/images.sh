@@ -49,9 +49,13 @@ debian_base() {
     docker import "$cache/debian.tar" pillion-test/debian >/dev/null
 }
 
+# named NAME FILE: the tag of a base that has in it what FILE asks for.
+named() { printf 'pillion-test/%s:%s' "$1" "$(sha256sum "$2" | cut -c1-12)"; }
+
 # python:3.12-slim's place: an interpreter and pip, which finds the wheels without a network.
 python_base() {
-    has pillion-test/python-base && return
+    python_base=$(named python-base examples/python/requirements.txt)
+    has "$python_base" && return
     local context
     context=$(mktemp -d "$cache/python-base.XXXXXX")
     "$cache/python/bin/pip" download -q --python-version "$python" --only-binary=:all: -d "$context/wheels" -r examples/python/requirements.txt
@@ -60,13 +64,14 @@ FROM pillion-test/debian
 COPY wheels /wheels
 ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels PIP_ROOT_USER_ACTION=ignore
 DOCKERFILE
-    build pillion-test/python-base "$context"
+    build "$python_base" "$context"
     rm -rf "$context"
 }
 
 # node:20-slim's place: the host's node and npm, with npm's cache of what the example asks for.
 node_base() {
-    has pillion-test/node-base && return
+    node_base=$(named node-base examples/node/package.json)
+    has "$node_base" && return
     local context npm
     context=$(mktemp -d "$cache/node-base.XXXXXX")
     npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
@@ -83,15 +88,14 @@ COPY npm-cache /npm-cache
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/bin/npm
 ENV NPM_CONFIG_CACHE=/npm-cache NPM_CONFIG_OFFLINE=true NPM_CONFIG_AUDIT=false NPM_CONFIG_FUND=false
 DOCKERFILE
-    build pillion-test/node-base "$context"
+    build "$node_base" "$context"
     rm -rf "$context"
 }
 
 # rust:alpine's place: the host's toolchain and the crates of Cargo.lock, on glibc.
 rust_base() {
-    local lock context
-    lock=$(sha256sum Cargo.lock | cut -c1-12)
-    rust_base=pillion-test/rust-base:$lock
+    local context
+    rust_base=$(named rust-base Cargo.lock)
     has "$rust_base" && return
     context=$(mktemp -d "$cache/rust-base.XXXXXX")
     mkdir -p "$context/toolchain" "$context/cargo"
@@ -142,10 +146,10 @@ build pillion-test/release . -f docker/Dockerfile --build-arg "BUILD_BASE=$rust_
 busybox_image
 shell_form_image
 python_base
-build pillion-test/python examples/python --build-arg BASE=pillion-test/python-base --build-arg PILLION=pillion-test/release
+build pillion-test/python examples/python --build-arg "BASE=$python_base" --build-arg PILLION=pillion-test/release
 if command -v node >/dev/null && command -v npm >/dev/null; then
     node_base
-    build pillion-test/node examples/node --build-arg BASE=pillion-test/node-base --build-arg PILLION=pillion-test/release
+    build pillion-test/node examples/node --build-arg "BASE=$node_base" --build-arg PILLION=pillion-test/release
 else
     say "the Node image: skipped: no node and npm on this machine"
 fi

@@ -173,21 +173,26 @@ struct State {
 impl Recorder {
     /// An intake at `http://127.0.0.1:<a free port>`.
     pub fn http() -> Self {
-        Self::start(None)
+        Self::start("127.0.0.1", None)
+    }
+
+    /// The same on another address of this machine, for what runs in a network of its own.
+    pub fn http_on(host: &str) -> Self {
+        Self::start(host, None)
     }
 
     /// An intake at `https://localhost:<a free port>` with a certificate (for `localhost`, `intake.test`, 127.0.0.1) of its own authority.
     pub fn https() -> Self {
-        Self::start(Some(Authority::new(&NAMES)))
+        Self::start("127.0.0.1", Some(Authority::new(&NAMES)))
     }
 
     /// The same of one that speaks these versions of TLS alone.
     pub fn https_of(versions: &[&'static SupportedProtocolVersion]) -> Self {
-        Self::start(Some(Authority::speaking(&NAMES, versions)))
+        Self::start("127.0.0.1", Some(Authority::speaking(&NAMES, versions)))
     }
 
-    fn start(authority: Option<Authority>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    fn start(host: &str, authority: Option<Authority>) -> Self {
+        let listener = TcpListener::bind((host, 0)).expect("a free port");
         let address = listener.local_addr().expect("bound");
         let state = State {
             requests: Vec::new(),

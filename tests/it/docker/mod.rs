@@ -1,18 +1,27 @@
-//! Containers: the release image and what the examples' own Dockerfiles make of it, with pillion as the first process.
+//! Containers: the release image and what the examples' own Dockerfiles and compose files make of it, with pillion as the first process or in a
+//! container of its own.
 
 #![expect(clippy::disallowed_types, reason = "a test starts processes")]
+
+mod compose;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::support::arrived;
+use crate::support::logged::entries;
 use crate::support::recorder::Recorder;
 use crate::support::wrapped::{free_port, get, wait_until};
 
 /// The longest that a stop may take: far below Docker's ten seconds, after which it kills.
 const PROMPT: Duration = Duration::from_secs(6);
+
+/// The kind of a series that is a number of events per second.
+const RATE: i32 = 2;
 
 fn docker(words: &[&str]) -> Output {
     Command::new("docker").args(words).output().expect("there is a docker command")
@@ -141,6 +150,67 @@ fn the_express_image_runs_with_pillion_as_process_1() {
     an_app_runs_and_its_traces_arrive("pillion-test/node", &[], "0", "pillion");
 }
 
+/// What all points of a counter say together. Counters arrive as rates per second.
+fn counted(intake: &Recorder, metric: &str) -> f64 {
+    let series = intake.series().into_iter().filter(|series| series.metric == metric);
+    series
+        .map(|series| {
+            let seconds = if series.kind == RATE { series.interval as f64 } else { 1.0 };
+            series.points.iter().map(|point| point.value * seconds).sum::<f64>()
+        })
+        .sum()
+}
+
+/// The Python image as a Cloud Run job: what the task did has arrived when it has ended with its own exit code.
+fn a_task_ends(orders: &str, packed: usize, exit_code: &str) {
+    let intake = Recorder::http();
+    let url = intake.url();
+    let env = [
+        format!("DD_APM_DD_URL={url}"),
+        format!("DD_DD_URL={url}"),
+        format!("DD_LOGS_CONFIG_LOGS_DD_URL={url}"),
+        format!("ORDERS={orders}"),
+        "DD_API_KEY=0123456789abcdef0123456789abcdef".to_owned(),
+        "DD_LOGS_ENABLED=true".to_owned(),
+        "CLOUD_RUN_JOB=hello-job".to_owned(),
+        "CLOUD_RUN_EXECUTION=hello-job-x7k2p".to_owned(),
+        "CLOUD_RUN_TASK_INDEX=1".to_owned(),
+        "CLOUD_RUN_TASK_COUNT=2".to_owned(),
+    ];
+    let mut options = vec!["--network", "host"];
+    for variable in &env {
+        options.extend(["--env", variable]);
+    }
+    let container =
+        Container::start(&options, "pillion-test/python", &["ddtrace-run", "python", "job.py"]);
+    assert_eq!(said(&["wait", &container.id]), exit_code, "{}", container.logs());
+
+    let spans = arrived::spans(&intake);
+    let own = spans.values().filter(|arrived| arrived.span.name == "order.pack");
+    assert_eq!(own.clone().filter(|arrived| !arrived.span.error).count(), packed);
+    assert!(own.clone().all(|arrived| arrived.span.text("job_name") == Some("hello-job")));
+    let mut tasks = spans.values().filter(|arrived| arrived.span.name == "gcp.run.job.task");
+    let task = tasks.next().expect("a span of the task itself");
+    assert_eq!(task.span.error, exit_code != "0");
+    // The report of a bad end repeats the last lines.
+    let all = entries(&intake);
+    let is_packed = |line: &&Value| line["message"].as_str().unwrap().ends_with(" is packed");
+    let lines: Vec<&Value> = all.iter().filter(is_packed).collect();
+    assert_eq!(lines.len(), packed, "{all:?}");
+    for line in lines {
+        assert!(line["ddtags"].as_str().unwrap().contains("job_name:hello-job"), "{line}");
+    }
+    assert_eq!(counted(&intake, "shop.packed"), packed as f64, "{:?}", intake.series());
+}
+
+#[test]
+#[ignore = "needs a Docker daemon and images: run by tests/run.sh"]
+fn a_task_of_a_job_delivers_everything_and_keeps_its_exit_code() {
+    // The second of two tasks: it takes every other order.
+    a_task_ends("1,2,3,4", 2, "0");
+    a_task_ends("1,2,3,-4", 1, "1");
+}
+
 #[test]
 #[ignore = "needs a Docker daemon and images: run by tests/run.sh"]
 fn the_release_image_is_one_layer_with_one_binary_under_two_names() {
@@ -216,18 +286,17 @@ fn orphans_are_reaped_by_process_1() {
 fn the_release_image_without_a_command_is_a_sidecar() {
     let intake = Recorder::http();
     let receiver = free_port();
-    let env =
-        [format!("DD_APM_RECEIVER_PORT={receiver}"), format!("DD_APM_DD_URL={}", intake.url())];
-    let options = [
-        "--network",
-        "host",
-        "--env",
-        &env[0],
-        "--env",
-        &env[1],
-        "--env",
-        "DD_API_KEY=0123456789abcdef0123456789abcdef",
+    let env = [
+        format!("DD_APM_RECEIVER_PORT={receiver}"),
+        format!("DD_APM_DD_URL={}", intake.url()),
+        // Metrics of its own, which would be waited for until the deadline where they go nowhere.
+        format!("DD_DD_URL={}", intake.url()),
+        "DD_API_KEY=0123456789abcdef0123456789abcdef".to_owned(),
     ];
+    let mut options = vec!["--network", "host"];
+    for variable in &env {
+        options.extend(["--env", variable]);
+    }
     let container = Container::start(&options, "pillion-test/release", &[]);
     wait_until("the sidecar listens", || {
         TcpStream::connect((Ipv4Addr::LOCALHOST, receiver)).is_ok()
