@@ -227,6 +227,8 @@ fn the_release_image_without_a_command_is_a_sidecar() {
         &env[1],
         "--env",
         "DD_API_KEY=0123456789abcdef0123456789abcdef",
+        "--env",
+        "DD_ENHANCED_METRICS=false",
     ];
     let container = Container::start(&options, "pillion-test/release", &[]);
     wait_until("the sidecar listens", || {
