@@ -40,6 +40,7 @@ const ENVIRONMENTS: [(&str, &[(&str, &str)]); 3] = [
             ("DD_APM_RECEIVER_PORT", "{port}"),
             ("DD_BIND_HOST", "127.0.0.1"),
             ("DD_APM_DD_URL", "{intake}"),
+            ("DD_ENHANCED_METRICS", "false"),
         ],
     ),
     (

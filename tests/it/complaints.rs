@@ -161,6 +161,7 @@ fn an_image_with_nothing_but_the_binary_trusts_the_public_authorities() {
         .env("DD_LOGS_ENABLED", "true")
         .env("DD_APM_RECEIVER_PORT", "0")
         .env("DD_DOGSTATSD_PORT", "0")
+        .env("DD_ENHANCED_METRICS", "false")
         .env("DD_PILLION_STOP_TIMEOUT", "3s")
         .output()
         .unwrap();

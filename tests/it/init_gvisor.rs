@@ -109,6 +109,7 @@ fn an_output_that_is_shipped_as_logs_comes_through_unchanged() {
         let settings = [
             "DD_LOGS_ENABLED=true",
             "DD_API_KEY=0123456789abcdef0123456789abcdef",
+            "DD_ENHANCED_METRICS=false",
             "DD_PILLION_STOP_TIMEOUT=1s",
         ];
         let words = [&["/usr/bin/env"], &settings[..], &[&program, &child, "noise", "300000", "7"]];

@@ -47,6 +47,9 @@ fn answer(mut stream: TcpStream, delay: Option<Duration>) -> std::io::Result<()>
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
+/// A freeze that is noticed even where the pulse rested when it began: three beats, and the second and a half by which it has to be late.
+const FREEZE: Duration = Duration::from_secs(5);
+
 /// An app under the binary, and where it sends.
 struct Place {
     wrapped: Wrapped,
@@ -191,7 +194,7 @@ fn a_frozen_instance_sends_what_it_holds_and_what_waits_at_its_door_when_it_wake
     place.signal_all(Signal::SIGSTOP);
     // The kernel takes it, and nobody reads it.
     client.send(&request("POST", "/v0.4/traces", &[MSGPACK], &bodies::v04_of("frozen", 1, 3)));
-    std::thread::sleep(Duration::from_secs(4));
+    std::thread::sleep(FREEZE);
     assert!(place.intake.spans().is_empty());
     place.signal_all(Signal::SIGCONT);
     let woken = Instant::now();
@@ -215,7 +218,7 @@ fn after_waking_data_leaves_over_a_fresh_connection() {
     drop(place.payloads(1));
     let before = place.intake.connections();
     place.signal_all(Signal::SIGSTOP);
-    std::thread::sleep(Duration::from_secs(4));
+    std::thread::sleep(FREEZE);
     place.signal_all(Signal::SIGCONT);
     // It has woken when it answers; the pulse that tells comes within the same turn or the next.
     std::thread::sleep(Duration::from_secs(1));

@@ -43,6 +43,8 @@ fn with_logs(all: Vec<OsString>, url: &str) -> Command {
         // What we say ourselves has tests of its own.
         .env("DD_ENHANCED_METRICS", "false")
         .env("DD_PILLION_EXIT_REPORT", "false")
+        // So has what we say of ourselves, which would go to Datadog from here.
+        .env("DD_ENHANCED_METRICS", "false")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
