@@ -75,7 +75,11 @@ fn check(client: &Client, words: &[&str], way: Way, env: &[(&str, &str)]) {
 
 /// A file of the tests, and a folder that the test command installs.
 fn file(path: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/dogstatsd").join(path).display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/real/dogstatsd")
+        .join(path)
+        .display()
+        .to_string()
 }
 
 fn installed(path: &str) -> String {
@@ -92,7 +96,7 @@ fn hot_shots(manner: &str, way: Way) {
 
 fn datadog_go(manner: &str, way: Way) {
     let app = installed("go-dogstatsd/app");
-    check(&Client { message: "m: dówn" }, &[&app, "<address>", manner], way, &[]);
+    check(&Client { message: "m\\: dówn" }, &[&app, "<address>", manner], way, &[]);
 }
 
 fn java(manner: &str, way: Way) {

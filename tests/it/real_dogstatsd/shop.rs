@@ -8,7 +8,7 @@ use crate::support::metrics::{Metadata, Origin, Series, Sketch};
 use crate::support::recorder::Recorder;
 
 /// Seconds since 1970 of what the shop says about an earlier time.
-pub const THEN: i64 = 1_700_000_000;
+pub const THEN: i64 = 1_700_000_003;
 
 /// What a client says of itself.
 const TELEMETRY: &str = "datadog.dogstatsd.client.";
@@ -23,7 +23,7 @@ const GAUGE: i32 = 3;
 
 /// How the clients differ.
 pub struct Client {
-    /// The message of the service check. Java's client escapes an `m:` in it, and the agent leaves it so.
+    /// The message of the service check. The clients for Go and Java escape an `m:` in it, and the agent leaves it so.
     pub message: &'static str,
 }
 
@@ -46,10 +46,10 @@ fn sorted(tags: &[String]) -> Vec<String> {
     tags
 }
 
-/// Whose a metric is: made by the user of a serverless agent, on no platform that it knows.
+/// Whose a metric is: made by the user of a serverless agent, by DogStatsD on no platform that it knows.
 fn is_custom(metadata: Option<&Metadata>) -> bool {
     let origin = metadata.and_then(|metadata| metadata.origin.as_ref());
-    matches!(origin, Some(Origin { product: 1, category: 0, service: 472 }))
+    matches!(origin, Some(Origin { product: 1, category: 10, service: 472 }))
 }
 
 impl Arrived {
