@@ -45,7 +45,8 @@ fn check(client: &Client, words: &[&str], way: Way, env: &[(&str, &str)]) {
         ("DD_APM_RECEIVER_PORT", "0"),
         ("DD_LOG_LEVEL", "info"),
         ("DD_AGENT_HOST", "127.0.0.1"),
-        ("DD_DOGSTATSD_PORT", port_text.as_str()),
+        // Where a unix socket is meant, nothing can come another way.
+        ("DD_DOGSTATSD_PORT", if way == Way::Udp { port_text.as_str() } else { "0" }),
         ("DD_DOGSTATSD_SOCKET", if way == Way::Datagrams { datagrams.as_str() } else { "" }),
         ("DD_DOGSTATSD_STREAM_SOCKET", if way == Way::Stream { stream.as_str() } else { "" }),
         ("DD_ENV", "testing"),
@@ -106,37 +107,43 @@ fn java(manner: &str, way: Way) {
     check(&Client { message: "m\\: dówn" }, &words, way, &[]);
 }
 
+/// A module for each client, which the test command runs where it can install the client.
 macro_rules! by {
-    ($what:literal: $($name:ident = $client:ident($manner:literal, $way:ident);)*) => {$(
-        #[test]
-        #[ignore = concat!("needs ", $what, ": run by tests/run.sh")]
-        fn $name() {
-            $client($manner, Way::$way);
+    ($client:ident, $what:literal: $($name:ident = ($manner:literal, $way:ident);)*) => {
+        mod $client {
+            use super::Way;
+            $(
+                #[test]
+                #[ignore = concat!("needs ", $what, ": run by tests/run.sh")]
+                fn $name() {
+                    super::$client($manner, Way::$way);
+                }
+            )*
         }
-    )*};
+    };
 }
 
-by! { "hot-shots":
-    hot_shots_arrives_by_udp = hot_shots("plain", Udp);
-    hot_shots_arrives_by_udp_in_full_datagrams = hot_shots("buffered", Udp);
-    hot_shots_arrives_aggregated_by_udp = hot_shots("aggregated", Udp);
-    hot_shots_arrives_by_a_unix_socket = hot_shots("plain", Datagrams);
-    hot_shots_arrives_aggregated_by_a_unix_socket = hot_shots("aggregated", Datagrams);
+by! { hot_shots, "hot-shots":
+    arrives_by_udp = ("plain", Udp);
+    arrives_by_udp_in_full_datagrams = ("buffered", Udp);
+    arrives_aggregated_by_udp = ("aggregated", Udp);
+    arrives_by_a_unix_socket = ("plain", Datagrams);
+    arrives_aggregated_by_a_unix_socket = ("aggregated", Datagrams);
 }
 
-by! { "datadog-go":
-    datadog_go_arrives_by_udp = datadog_go("plain", Udp);
-    datadog_go_arrives_with_packed_values_by_udp = datadog_go("extended", Udp);
-    datadog_go_arrives_by_datagrams = datadog_go("plain", Datagrams);
-    datadog_go_arrives_aggregated_by_datagrams = datadog_go("aggregated", Datagrams);
-    datadog_go_arrives_by_a_stream = datadog_go("plain", Stream);
-    datadog_go_arrives_with_packed_values_by_a_stream = datadog_go("extended", Stream);
+by! { datadog_go, "datadog-go":
+    arrives_by_udp = ("plain", Udp);
+    arrives_with_packed_values_by_udp = ("extended", Udp);
+    arrives_by_a_unix_socket = ("plain", Datagrams);
+    arrives_aggregated_by_a_unix_socket = ("aggregated", Datagrams);
+    arrives_by_a_stream = ("plain", Stream);
+    arrives_with_packed_values_by_a_stream = ("extended", Stream);
 }
 
-by! { "java-dogstatsd-client":
-    java_arrives_by_udp = java("plain", Udp);
-    java_arrives_aggregated_by_udp = java("aggregated", Udp);
-    java_arrives_by_datagrams = java("plain", Datagrams);
-    java_arrives_aggregated_by_datagrams = java("aggregated", Datagrams);
-    java_arrives_by_a_stream = java("plain", Stream);
+by! { java, "java-dogstatsd-client":
+    arrives_by_udp = ("plain", Udp);
+    arrives_aggregated_by_udp = ("aggregated", Udp);
+    arrives_by_a_unix_socket = ("plain", Datagrams);
+    arrives_aggregated_by_a_unix_socket = ("aggregated", Datagrams);
+    arrives_by_a_stream = ("plain", Stream);
 }
