@@ -1,6 +1,6 @@
 //! What the shop of `tests/real/dogstatsd` measures, and what of it has to arrive, whichever client measured it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -20,12 +20,6 @@ const SHARED: [&str; 5] =
 /// Series in which a value says how many times a second something happened, and those in which it is the value.
 const RATE: i32 = 2;
 const GAUGE: i32 = 3;
-
-/// How the clients differ.
-pub struct Client {
-    /// The message of the service check. The clients for Go and Java escape an `m:` in it, and the agent leaves it so.
-    pub message: &'static str,
-}
 
 /// What arrived, by name and tags.
 struct Arrived {
@@ -118,8 +112,8 @@ fn is_about_half(sent: f64) -> bool {
     sent.fract() == 0.0 && sent % 2.0 == 0.0 && (sent - 400.0).abs() < 100.0
 }
 
-/// Fails unless all that the shop measured arrived, once, as its client documents it.
-pub fn check(intake: &Recorder, client: &Client) {
+/// Fails unless all that the shop measured arrived, once, as its client documents it, and its service check with this message.
+pub fn check(intake: &Recorder, message: &str) {
     let mut arrived = Arrived::of(intake);
     let books = arrived.count("orders", &["kind:book", "place:Zoë’s", "url:http://shop/a"]);
     assert_eq!((books, arrived.count("orders", &["kind:toy"])), (300.0, 5.0));
@@ -145,15 +139,15 @@ pub fn check(intake: &Recorder, client: &Client) {
     }
     assert_eq!(arrived.series.keys().collect::<Vec<_>>(), Vec::<&(String, Vec<String>)>::new());
     assert!(arrived.sketches.is_empty(), "{:?}", arrived.sketches);
-    check_messages(intake, client);
+    check_messages(intake, message);
 }
 
-fn check_messages(intake: &Recorder, client: &Client) {
+fn check_messages(intake: &Recorder, message: &str) {
     let mut checks = intake.service_checks();
     checks.iter_mut().for_each(sort_tags);
     let check = json!({
         "check": "db.up", "status": 2, "timestamp": THEN, "host_name": "box",
-        "message": client.message, "tags": tags(&["k:v"]),
+        "message": message, "tags": tags(&["k:v"]),
     });
     assert_eq!(checks, [check]);
     let bodies = intake.events();
@@ -172,4 +166,36 @@ fn check_messages(intake: &Recorder, client: &Client) {
 fn sort_tags(message: &mut Value) {
     let tags = message["tags"].as_array_mut().expect("tags");
     tags.sort_by_key(|tag| tag.as_str().map(ToOwned::to_owned));
+}
+
+/// Fails unless the steady work arrived: 24 bursts of 10,000 values, in more than one bucket and nothing in a bucket twice.
+pub fn check_steady(intake: &Recorder) {
+    let mut buckets: BTreeMap<(String, Vec<String>), BTreeMap<i64, f64>> = BTreeMap::new();
+    for series in intake.series().into_iter().filter(|one| !one.metric.starts_with(TELEMETRY)) {
+        let points = buckets.entry((series.metric, sorted(&series.tags))).or_default();
+        for point in &series.points {
+            let twice = points.insert(point.timestamp, point.value);
+            assert_eq!(twice, None, "{point:?}");
+        }
+    }
+    let mut take = |name: &str, own: &[&str]| -> Vec<f64> {
+        let found = buckets.remove(&(name.to_owned(), tags(own)));
+        found.unwrap_or_else(|| panic!("no {name}")).into_values().collect()
+    };
+    let bursts = take("burst", &[]);
+    assert!(bursts.len() > 1 && bursts.is_sorted() && bursts.last() == Some(&23.0), "{bursts:?}");
+    for number in 0..10 {
+        let rates = take("steady", &[format!("n:{number}").as_str()]);
+        assert!((rates.iter().sum::<f64>() * 10.0 - 24_000.0).abs() < 1e-6, "{rates:?}");
+        assert!(rates.len() > 1, "{rates:?}");
+    }
+    assert!(buckets.is_empty(), "{buckets:?}");
+    let sketches = intake.sketches();
+    let all: Vec<_> = sketches.iter().flat_map(|sketch| &sketch.dogsketches).collect();
+    assert!(sketches.iter().all(|sketch| sketch.metric == "steady.size"), "{sketches:?}");
+    let times: BTreeSet<i64> = all.iter().map(|one| one.ts).collect();
+    assert!(times.len() == all.len() && all.len() > 1, "{times:?}");
+    assert_eq!(all.iter().map(|one| one.cnt).sum::<i64>(), 240_000);
+    assert_eq!(all.iter().map(|one| one.sum).sum::<f64>(), 24.0 * 49_995_000.0);
+    assert!(all.iter().any(|one| one.min == 0.0) && all.iter().any(|one| one.max == 9999.0));
 }

@@ -1,5 +1,6 @@
 // A shop's work, measured with datadog-go as an app would use it. The first argument is where the agent is, the second how the client sends: `plain`,
-// `aggregated` (its default) or `extended`. The same work is in ../hot-shots and ../java.
+// `aggregated` (its default) or `extended`. The same work is in ../hot-shots and ../java. With a third argument, `steady`, it is other work: the same
+// metrics over and over, as fast as the client takes them, for longer than a bucket of ten seconds.
 package main
 
 import (
@@ -33,13 +34,17 @@ func main() {
 	client, err := statsd.New(os.Args[1], manners[os.Args[2]], statsd.WithContainerID("00f4"), statsd.WithCardinality(statsd.CardinalityLow),
 		statsd.WithErrorHandler(func(err error) { log.Fatal(err) }))
 	must(err)
-	// All of it in one bucket of ten seconds.
-	if into := time.Now().UnixMilli() % 10000; into > 4000 {
-		time.Sleep(time.Duration(10050-into) * time.Millisecond)
+	if len(os.Args) > 3 {
+		steadyWork(client)
+	} else {
+		// All of it in one bucket of ten seconds.
+		if into := time.Now().UnixMilli() % 10000; into > 4000 {
+			time.Sleep(time.Duration(10050-into) * time.Millisecond)
+		}
+		work(client, time.Unix(seconds, 0))
 	}
-	work(client, time.Unix(seconds, 0))
-	telemetry := client.GetTelemetry()
 	must(client.Close())
+	telemetry := client.GetTelemetry()
 	if dropped := telemetry.TotalDroppedOnReceive + telemetry.TotalPayloadsDropped; dropped > 0 {
 		log.Fatalf("the client dropped %d", dropped)
 	}
@@ -77,4 +82,17 @@ func work(client *statsd.Client, then time.Time) {
 	must(client.ServiceCheck(&statsd.ServiceCheck{
 		Name: "db.up", Status: statsd.Critical, Timestamp: then, Hostname: "box", Message: "m: dówn", Tags: []string{"k:v"},
 	}))
+}
+
+// Twelve seconds: 24 bursts of 10,000 values of each of two metrics.
+func steadyWork(client *statsd.Client) {
+	for burst := range 24 {
+		next := time.Now().Add(500 * time.Millisecond)
+		must(client.Gauge("burst", float64(burst), nil, 1))
+		for number := range 10_000 {
+			must(client.Incr("steady", []string{fmt.Sprintf("n:%d", number%10)}, 1))
+			must(client.Distribution("steady.size", float64(number), nil, 1))
+		}
+		time.Sleep(time.Until(next))
+	}
 }
