@@ -43,7 +43,7 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Splits `body` where the lengths say. They are bytes; but a client for Node (hot-shots) counts as JavaScript does, in units of UTF-16. So where
     /// bytes end between no two fields and such units do, these are meant. Without that it is as in the agent, which looks at nothing that stands
-    /// between title and text, and cuts them anywhere.
+    /// between title and text; but what would be cut within a letter is refused.
     fn of(body: &'a str, title: usize, text: usize) -> Option<Self> {
         let bytes = Self::split(body, title, |_| Some(text));
         if body.is_ascii() || bytes.is_some_and(|parts| parts.are_whole(body)) {
