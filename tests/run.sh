@@ -64,8 +64,8 @@ release() {
     ls -l "$PILLION_BIN"
 }
 
-# ignored MODULE: the tests of tests/it/MODULE.rs, which an ordinary `cargo test` leaves out.
-ignored() { cargo test --test it -- --ignored --nocapture --test-threads=1 "$1::"; }
+# ignored MODULE OPTION...: the tests of tests/it/MODULE.rs, which an ordinary `cargo test` leaves out.
+ignored() { cargo test --test it -- --ignored --nocapture --test-threads=1 "$1::" "${@:2}"; }
 
 PATH=$PATH:/usr/sbin:/sbin
 say "packages"
@@ -103,6 +103,27 @@ if python_otlp && command -v node >/dev/null && command -v npm >/dev/null && nod
     run "their metrics and logs" ignored real_otlp_signals
 else
     skip "real OpenTelemetry SDKs" "the SDKs for Python and Node can't be had here"
+fi
+
+if command -v node >/dev/null && command -v npm >/dev/null && node_dogstatsd; then
+    sockets=()
+    if ! node_unix_sockets; then
+        skip "hot-shots by a unix socket" "its module unix-dgram can't be built here"
+        sockets=(--skip by_a_unix_socket)
+    fi
+    run "hot-shots" ignored real_dogstatsd::hot_shots "${sockets[@]}"
+else
+    skip "hot-shots" "node, npm or hot-shots can't be had here"
+fi
+if command -v go >/dev/null && go_dogstatsd; then
+    run "datadog-go" ignored real_dogstatsd::datadog_go
+else
+    skip "datadog-go" "go or datadog-go can't be had here"
+fi
+if command -v javac >/dev/null && java_dogstatsd; then
+    run "java-dogstatsd-client" ignored real_dogstatsd::java
+else
+    skip "java-dogstatsd-client" "a JDK or the client can't be had here"
 fi
 
 source tests/real/dockerd.sh

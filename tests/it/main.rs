@@ -43,6 +43,7 @@ mod output;
 mod platform;
 mod proxy;
 mod quickstart;
+mod real_dogstatsd;
 mod real_go;
 mod real_node;
 mod real_otlp;

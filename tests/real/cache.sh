@@ -1,5 +1,5 @@
 # Sourced: `cache` is the folder where what the tests install is kept. Real tracers go there once: ddtrace and Flask from PyPI, dd-trace and
-# Express from npm, in the versions that the examples ask for; dd-trace-go from the module proxy.
+# Express from npm, in the versions that the examples ask for; dd-trace-go from the module proxy. So do clients of DogStatsD and OpenTelemetry's SDKs.
 cache=$PWD/tests/.cache
 mkdir -p "$cache"
 
@@ -54,4 +54,39 @@ node_otlp() {
     mkdir -p "$cache/otlp-node"
     cp "$wanted" "$cache/otlp-node/"
     npm install --prefix "$cache/otlp-node" --omit=dev --no-audit --no-fund --silent && cp "$wanted" "$cache/otlp-node/package.json.installed"
+}
+
+# node_dogstatsd: makes $cache/hot-shots, with hot-shots in node_modules. Its module for unix sockets is built there, if that can be done.
+node_dogstatsd() {
+    local wanted=tests/real/dogstatsd/hot-shots/package.json
+    cmp -s "$wanted" "$cache/hot-shots/package.json.installed" && return
+    rm -rf "$cache/hot-shots"
+    mkdir -p "$cache/hot-shots"
+    cp "$wanted" "$cache/hot-shots/"
+    npm install --prefix "$cache/hot-shots" --omit=dev --no-audit --no-fund --silent && cp "$wanted" "$cache/hot-shots/package.json.installed"
+}
+
+# node_unix_sockets: whether that module is there.
+node_unix_sockets() { NODE_PATH=$cache/hot-shots/node_modules node -e 'require("unix-dgram")' 2>/dev/null; }
+
+# go_dogstatsd: makes $cache/go-dogstatsd/app, an app with datadog-go.
+go_dogstatsd() {
+    local stamp=$cache/go-dogstatsd/sources
+    cat tests/real/dogstatsd/go/* | cmp -s - "$stamp" && return
+    rm -rf "$cache/go-dogstatsd"
+    mkdir -p "$cache/go-dogstatsd"
+    go build -C tests/real/dogstatsd/go -buildvcs=false -o "$cache/go-dogstatsd/app" . && cat tests/real/dogstatsd/go/* >"$stamp"
+}
+
+# java_dogstatsd: makes $cache/java-dogstatsd: the jars that jars.sha256 names, from Maven Central, and the app's class.
+java_dogstatsd() {
+    local sources=tests/real/dogstatsd/java into=$cache/java-dogstatsd sum path
+    cat $sources/* | cmp -s - "$into/sources" && return
+    rm -rf "$into"
+    mkdir -p "$into/jars" "$into/classes"
+    while read -r sum path; do
+        curl -sSf -m 120 -o "$into/jars/${path##*/}" "https://repo1.maven.org/maven2/$path" &&
+            echo "$sum  $into/jars/${path##*/}" | sha256sum -c --quiet || return 1
+    done <$sources/jars.sha256
+    javac -encoding UTF-8 -d "$into/classes" -cp "$into/jars/*" $sources/App.java && cat $sources/* >"$into/sources"
 }

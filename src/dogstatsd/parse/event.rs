@@ -1,4 +1,4 @@
-//! Events: `_e{<bytes of title>,<bytes of text>}:<title>|<text>|…` (spec: metrics-logs 1.4).
+//! Events: `_e{<bytes of title>,<bytes of text>}:<title>|<text>|…` (spec: metrics-logs 1.4, ecosystem 2.3).
 
 use super::{Lists, Wrong, fields, tags};
 use crate::metrics::sample::{Alert, Event, Priority};
@@ -13,11 +13,7 @@ pub(super) fn read<'a>(line: &'a str, lists: &mut Lists<'a>) -> Result<Event<'a>
     if title == 0 {
         return Err(Wrong::Lengths);
     }
-    // What stands between the two is not looked at, as in the agent.
-    let text_at = title.checked_add(1).ok_or(Wrong::Lengths)?;
-    let end = text_at.checked_add(text).ok_or(Wrong::Lengths)?;
-    let title = body.get(..title).ok_or(Wrong::Lengths)?;
-    let text = body.get(text_at..end).ok_or(Wrong::Lengths)?;
+    let Parts { title, text, options } = Parts::of(body, title, text).ok_or(Wrong::Lengths)?;
     let mut event = Event {
         title,
         text,
@@ -29,10 +25,63 @@ pub(super) fn read<'a>(line: &'a str, lists: &mut Lists<'a>) -> Result<Event<'a>
         alert: Alert::Info,
         tags: &[],
     };
-    for field in fields(body.get(end..)).skip(1) {
+    for field in fields(Some(options)).skip(1) {
         option(field, &mut event, lists);
     }
     Ok(event)
+}
+
+/// What stands behind the header of an event.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    title: &'a str,
+    text: &'a str,
+    /// The rest: the other fields, with a `|` before each.
+    options: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// Splits `body` where the lengths say. They are bytes; but a client for Node (hot-shots) counts as JavaScript does, in units of UTF-16. So where
+    /// bytes end between no two fields and such units do, these are meant. Without that it is as in the agent, which looks at nothing that stands
+    /// between title and text; but what would be cut within a letter is refused.
+    fn of(body: &'a str, title: usize, text: usize) -> Option<Self> {
+        let bytes = Self::split(body, title, |_| Some(text));
+        if body.is_ascii() || bytes.is_some_and(|parts| parts.are_whole(body)) {
+            return bytes;
+        }
+        let units = bytes_of_units(body, title)
+            .and_then(|title| Self::split(body, title, |text_on| bytes_of_units(text_on, text)));
+        units.filter(|parts| parts.are_whole(body)).or(bytes)
+    }
+
+    /// With a title of so many bytes, and a text of as many as `text` says of what begins with it.
+    fn split(body: &'a str, title: usize, text: impl Fn(&str) -> Option<usize>) -> Option<Self> {
+        let text_on = body.get(title.checked_add(1)?..)?;
+        let end = text(text_on)?;
+        Some(Self {
+            title: body.get(..title)?,
+            text: text_on.get(..end)?,
+            options: text_on.get(end..)?,
+        })
+    }
+
+    /// Whether a `|` or the end follows both.
+    fn are_whole(&self, body: &str) -> bool {
+        let is_title_whole = body.as_bytes().get(self.title.len()) == Some(&b'|');
+        is_title_whole && (self.options.is_empty() || self.options.starts_with('|'))
+    }
+}
+
+/// The bytes of as many characters as make up so many units of UTF-16. `None` where there are fewer, or half a character.
+fn bytes_of_units(text: &str, units: usize) -> Option<usize> {
+    let mut left = units;
+    for (at, character) in text.char_indices() {
+        if left == 0 {
+            return Some(at);
+        }
+        left = left.checked_sub(character.len_utf16())?;
+    }
+    (left == 0).then_some(text.len())
 }
 
 fn option<'a>(field: &'a str, event: &mut Event<'a>, lists: &mut Lists<'a>) {
@@ -96,6 +145,37 @@ mod tests {
     }
 
     #[test]
+    fn lengths_in_units_of_utf_16_are_understood_where_bytes_make_no_sense() {
+        let line = |title: &str, text: &str, rest: &str| {
+            let units = |text: &str| text.encode_utf16().count();
+            format!("_e{{{},{}}}:{title}|{text}{rest}", units(title), units(text))
+        };
+        for (title, text) in [
+            ("déployé", "plain"),
+            ("plain", "tëxt"),
+            ("ü", "é"),
+            ("日本語", "デプロイ | 完了"),
+            ("🚀 up", "a 🚀 and é"),
+            ("é", ""),
+        ] {
+            for rest in ["", "|t:error|#a:1"] {
+                let line = line(title, text, rest);
+                let (event, tags) = of(&line).unwrap();
+                assert_eq!(
+                    (event.title, event.text, tags.len()),
+                    (title, text, rest.len().min(1)),
+                    "{line}"
+                );
+            }
+        }
+        // Bytes that make sense go first, and half a character is none.
+        let (event, _) = of("_e{2,1}:é|a|b").unwrap();
+        assert_eq!((event.title, event.text), ("é", "a"));
+        assert_eq!(of("_e{1,1}:🚀|b").unwrap_err(), Wrong::Lengths);
+        assert_eq!(of("_e{1,9}:é|b").unwrap_err(), Wrong::Lengths);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_passed_over_and_lengths_that_do_not_fit_are_refused() {
         let (event, _) = of("_e{1,1}:a|b|d:5|d:x|p:high|t:bad").unwrap();
         assert_eq!(
@@ -111,7 +191,6 @@ mod tests {
             ("_e{0,1}:|b", Wrong::Lengths),
             ("_e{1,2}:a|b", Wrong::Lengths),
             ("_e{1,0}:a", Wrong::Lengths),
-            ("_e{1,1}:é|b", Wrong::Lengths),
             ("_e{18446744073709551615,1}:a|b", Wrong::Lengths),
             ("_e{1,18446744073709551615}:a|b", Wrong::Lengths),
         ] {
