@@ -261,6 +261,6 @@ fn a_connection_that_rests_is_there_for_the_next_request() {
     for _ in 0..2 {
         let answer = client.ask("POST", "/v0.4/traces", &[MSGPACK], &bodies::v04(1, 1));
         assert_eq!(answer.status, 200, "{}", wrapped.stderr());
-        std::thread::sleep(std::time::Duration::from_secs(7));
+        std::thread::sleep(Duration::from_secs(7));
     }
 }
