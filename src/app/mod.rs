@@ -3,6 +3,7 @@
 //! Start: settings, listeners, the app, and only then telemetry, on threads of its own. Stop: the app has ended and its exit code is in hand;
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
+mod environment;
 mod files;
 mod life;
 mod metrics;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
-use crate::init::Command;
+use crate::init::{Command, Envp};
 use crate::platform::health;
 use crate::{cli, config, dogstatsd, init, intake, log, otlp};
 
@@ -50,8 +51,10 @@ pub fn run(args: Vec<CString>) -> u8 {
 }
 
 fn wrap(argv: Vec<CString>, view: bool) -> u8 {
-    let Some(command) = Command::of_argv(argv) else { return cli::USAGE_CODE };
+    let Some(mut command) = Command::of_argv(argv) else { return cli::USAGE_CODE };
     let (mut plan, stop_timeout) = plan(Mode::Wrapper, view);
+    let entries = environment::of_app(init::environment(), plan.settings.hides_api_key);
+    command.envp = Envp::Of(entries);
     let mut output = output::capture(&mut plan);
     let child = match init::spawn(&command, output.as_mut()) {
         Ok(child) => child,

@@ -256,6 +256,7 @@ pub(super) const VALUES: &[(&str, &str, &str, &str)] = &[
     ("pillion.view", "true", "true", "false"),
     ("pillion.stop_timeout", "30", "30", "31"),
     ("pillion.exit_report", "false", "false", "true"),
+    ("pillion.hide_api_key", "true", "true", "false"),
     ("enhanced_metrics", "false", "no", "true"),
     ("health_port", "5555", "5555", "5556"),
     ("log_level", "debug", "DEBUG", "info"),

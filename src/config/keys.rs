@@ -2,8 +2,8 @@
 //! those that it names.
 
 use super::{
-    connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation, otlp,
-    platform, proxy_keys, report, sending, usage, worker,
+    child, connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation,
+    otlp, platform, proxy_keys, report, sending, usage, worker,
 };
 
 /// A setting.
@@ -122,6 +122,7 @@ pub const ALL: &[Group] = &[
             &CONF_PATH,
             &VIEW,
             &STOP_TIMEOUT,
+            &child::HIDE_API_KEY,
             &report::EXIT_REPORT,
             &usage::ENHANCED_METRICS,
             &platform::HEALTH_PORT,

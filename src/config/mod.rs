@@ -4,6 +4,7 @@
 //!
 //! The file is read by `small`, found by `file`, and turned by `yaml` into the JSON values that variables hold as text.
 
+pub mod child;
 pub mod connecting;
 pub mod dogstatsd;
 mod env;
@@ -48,6 +49,7 @@ use crate::platform::Platform;
 use crate::proxy;
 use crate::relay;
 
+pub use child::names_of_keys;
 pub use env::Env;
 pub use identity::HostnameFile;
 pub use problem::Problem;
@@ -91,6 +93,8 @@ pub struct Settings {
     pub platform: Platform,
     /// The port of the platform's probe; 0 is none.
     pub health_port: u16,
+    /// The app does not get the API key.
+    pub hides_api_key: bool,
     /// What we report of the app ourselves.
     pub report: crate::report::Settings,
     /// What we measure of the container ourselves.

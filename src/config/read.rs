@@ -82,6 +82,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
             |text| parse::duration_within(text, Duration::ZERO, STOP_TIMEOUT_MAX),
         ),
         health_port: reader.health_port(),
+        hides_api_key: reader.hides_api_key(),
         report,
         usage,
         platform,

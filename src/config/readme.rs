@@ -87,6 +87,7 @@ fn every_key_is_in_the_table_once() {
     let listed: Vec<&Key> = keys::ALL.iter().flat_map(|(_, keys)| keys.iter().copied()).collect();
     let declared = [
         include_str!("keys.rs"),
+        include_str!("child.rs"),
         include_str!("connecting.rs"),
         include_str!("dogstatsd.rs"),
         include_str!("filtering.rs"),

@@ -44,12 +44,22 @@ fn without_pipe_numbers(report: &str) -> String {
         .collect()
 }
 
+/// What we would set.
+const DEFAULTS: [&str; 5] = [
+    "env=DD_INSTRUMENTATION_TELEMETRY_ENABLED=true",
+    "env=DD_REMOTE_CONFIGURATION_ENABLED=true",
+    "env=DD_HOSTNAME=host",
+    "env=DD_APM_ENABLED=true",
+    "env=DD_TRACE_ENABLED=true",
+];
+
 fn check(state: &[&str]) {
     for place in Place::ALL {
         let folder = tempfile::tempdir().unwrap();
         let mut state: Vec<_> = state.to_vec();
-        // Something in it, so that no state is the empty one.
+        // Something in it, so that no state is the empty one; and what is added where it is missing, which has tests of its own.
         state.push("env=SOMETHING=a=b\n\u{fffd}");
+        state.extend(DEFAULTS);
         let (plain, _, _) = state_of(place, &folder, &state, false);
         let (wrapped, pid, group) = state_of(place, &folder, &state, true);
         assert_eq!(

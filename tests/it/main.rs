@@ -15,6 +15,7 @@ mod complaints;
 mod conf_file;
 mod docker;
 mod dogstatsd;
+mod environment;
 mod examples;
 mod hidden;
 mod identity;

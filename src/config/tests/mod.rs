@@ -66,7 +66,9 @@ fn without_variables_there_are_the_defaults() {
         metrics: _,
         report,
         usage,
+        hides_api_key,
     } = settings;
+    assert!(!hides_api_key);
     // There is no key.
     assert!(!usage.is_on && !usage.is_sidecar);
     assert!(report.exit && report.has_spans && report.names.job.is_none());
@@ -396,6 +398,7 @@ fn bad_values_for_samplers_are_said() {
 fn the_wrapper_itself_can_be_set() {
     check("DD_PILLION_STOP_TIMEOUT", "30", |s| s.stop_timeout, Duration::from_secs(30));
     check("DD_PILLION_STOP_TIMEOUT", "0", |s| s.stop_timeout, Duration::ZERO);
+    check("DD_PILLION_HIDE_API_KEY", "1", |s| s.hides_api_key, true);
     check("DD_PILLION_EXIT_REPORT", "0", |s| s.report.exit, false);
     check("DD_PILLION_VIEW", "on", |s| s.view, true);
     check("DD_LOG_LEVEL", "DEBUG", |s| s.log.level, Level::Debug);
