@@ -123,6 +123,8 @@ pub fn outside(way: &ConnectProxy) -> Vec<(&'static str, String)> {
         ("DD_SKIP_SSL_VALIDATION", "true".to_owned()),
         ("DD_PROXY_HTTPS", format!("http://{}", way.address())),
         ("DD_APM_TELEMETRY_DD_URL", String::new()),
+        // We have it off unless somebody wants it.
+        ("DD_INSTRUMENTATION_TELEMETRY_ENABLED", "true".to_owned()),
     ]
 }
 
