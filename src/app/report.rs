@@ -1,12 +1,13 @@
 //! What we report of the app, at its end: to people in a line, to Datadog in spans and a log.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::watch;
+use tokio::task::LocalSet;
 
 use crate::pipeline::{OwnSpan, Pipeline, new_id};
 use crate::report::span::{self, Place};
@@ -23,16 +24,31 @@ pub(super) struct Reporter {
     pipeline: Rc<RefCell<Pipeline>>,
     /// The id of the task's span, where the app is a task.
     task: Option<u64>,
+    said: Rc<Said>,
 }
 
-/// Says in a line that the app has died, once it has. Where it could not be started that was said before.
-pub(super) async fn say(life: Arc<Life>, mut stopping: watch::Receiver<Option<Instant>>) {
-    if stopping.wait_for(Option::is_some).await.is_err() {
-        return;
+/// Says in a line that the app has died, once. Where it could not be started that was said before.
+#[derive(Debug)]
+struct Said {
+    life: Arc<Life>,
+    is_done: Cell<bool>,
+}
+
+impl Said {
+    fn say(&self) {
+        let end = self.life.end().filter(|end| end.not_started.is_none());
+        if let Some(death) = end.and_then(End::death)
+            && !self.is_done.replace(true)
+        {
+            tracing::error!("the app {}", death.what);
+        }
     }
-    let end = life.end().filter(|end| end.not_started.is_none());
-    if let Some(death) = end.and_then(End::death) {
-        tracing::error!("the app {}", death.what);
+
+    /// Says it as soon as we are to stop, which is long before the last bodies are in.
+    async fn say_in_time(self: Rc<Self>, mut stopping: watch::Receiver<Option<Instant>>) {
+        if stopping.wait_for(Option::is_some).await.is_ok() {
+            self.say();
+        }
     }
 }
 
@@ -42,6 +58,7 @@ impl Reporter {
         mut settings: Settings,
         life: Arc<Life>,
         pipeline: Rc<RefCell<Pipeline>>,
+        (local, stopping): (&LocalSet, watch::Receiver<Option<Instant>>),
     ) -> Self {
         let Names { service, program, job, .. } = &mut settings.names;
         program.clone_from(&life.program);
@@ -52,11 +69,14 @@ impl Reporter {
         if let Some(task) = task {
             pipeline.borrow_mut().begin_task(task);
         }
-        Self { settings, life, pipeline, task }
+        let said = Rc::new(Said { life: Arc::clone(&life), is_done: Cell::new(false) });
+        local.spawn_local(Rc::clone(&said).say_in_time(stopping));
+        Self { settings, life, pipeline, task, said }
     }
 
     /// The app has ended, and all that it has sent is taken. A fault in here costs the report and nothing else.
     pub(super) fn end(self, logs: Option<&Logs>) {
+        self.said.say();
         if catch_unwind(AssertUnwindSafe(|| self.report(logs))).is_err() {
             tracing::error!("No report of the app's end, by a fault of our own: the rest runs on.");
         }

@@ -29,7 +29,7 @@ use super::metrics;
 use super::output::{self, Logs};
 use super::patience::Patience;
 use super::platform::{self, Told};
-use super::report::{self, Reporter};
+use super::report::Reporter;
 use super::usage::{self, Usage};
 
 /// What the data plane is started with.
@@ -280,8 +280,8 @@ impl Beside {
         };
         platform::start(local, &settings.platform, probes, told);
         let reporter = life.map(|life| {
-            local.spawn_local(report::say(Arc::clone(&life), inner.stopping.clone()));
-            Reporter::begin(settings.report.clone(), life, Rc::clone(pipeline))
+            let stopping = (local, inner.stopping.clone());
+            Reporter::begin(settings.report.clone(), life, Rc::clone(pipeline), stopping)
         });
         Self { logs, metrics, usage, reporter }
     }

@@ -94,7 +94,7 @@ fn a_flood_is_shipped_or_counted_and_comes_through_unchanged() {
     let output = command.env("DD_LOG_LEVEL", "info").output().unwrap();
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), LINES);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let words: Vec<&str> = said.split([' ', ':', ',', ';']).collect();
+    let words: Vec<&str> = said.split([' ', ':', ',', ';', '\n']).collect();
     let count = |word: &str| -> usize {
         let at = words.iter().position(|own| *own == word).unwrap_or(0);
         words.get(at.wrapping_sub(1)).and_then(|number| number.parse().ok()).unwrap_or(0)

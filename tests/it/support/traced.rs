@@ -112,6 +112,8 @@ pub fn settings(port: &str) -> Vec<(&'static str, &str)> {
         ("DD_SERVICE", SERVICE),
         ("DD_ENV", ENV),
         ("DD_VERSION", VERSION),
+        // It is a span that no tracer sent.
+        ("DD_PILLION_EXIT_REPORT", "false"),
     ]
 }
 
