@@ -18,6 +18,10 @@
 )]
 #![allow(clippy::undocumented_unsafe_blocks, unsafe_code, reason = "sysconf has no wrapper in std")]
 
+#[allow(dead_code, reason = "nothing is counted here")]
+#[path = "output/intake.rs"]
+mod intake;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -88,13 +92,11 @@ struct Process {
 }
 
 impl Process {
-    fn start(path: &Path) -> Self {
+    fn start(path: &Path, intake: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let traces = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let socket = folder.path().join("dsd.socket");
-        // Nothing listens there: what is sent costs a refused connection now and then, and never waits.
-        let intake = "http://127.0.0.1:9";
         let child = Command::new(path)
             .args(["sleep", "1000"])
             .env("DD_API_KEY", "0123456789abcdef0123456789abcdef")
@@ -177,7 +179,7 @@ fn packets(contexts: usize) -> Vec<String> {
 }
 
 fn flood(path: &Path, count: usize, is_unix: bool, contexts: usize) -> Run {
-    let process = Process::start(path);
+    let process = Process::start(path, &intake::Intake::start().url);
     let packets = packets(contexts);
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     udp.connect(("127.0.0.1", process.port)).unwrap();
@@ -214,7 +216,7 @@ struct Idle {
 }
 
 fn idle(path: &Path) -> Idle {
-    let process = Process::start(path);
+    let process = Process::start(path, &intake::Intake::start().url);
     // What is done once after the start is done by then.
     std::thread::sleep(Duration::from_secs(3));
     let (cpu_before, wakeups_before) = (process.threads_cpu_s(), process.wakeups());

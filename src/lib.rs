@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod config;
 pub mod dogstatsd;
+pub mod environment;
 pub mod init;
 pub mod intake;
 pub mod ledger;

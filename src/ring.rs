@@ -90,11 +90,18 @@ impl Half {
         self.bytes.len() + self.marks.len() * size_of::<Mark>()
     }
 
+    /// Gives back the memory of a burst. What is in the half is forgotten.
+    pub fn give_back(&mut self) {
+        self.bytes_most = self.bytes_most.max(self.bytes.len());
+        if self.bytes_most > KEPT_BYTES_MAX {
+            *self = Self::default();
+        }
+    }
+
     fn clear(&mut self) {
         self.bytes_most = self.bytes_most.max(self.bytes.len());
-        if self.bytes_most > KEPT_BYTES_MAX && self.bytes.len() <= KEPT_BYTES_MAX {
-            self.bytes = Vec::new();
-            self.bytes_most = 0;
+        if self.bytes.len() <= KEPT_BYTES_MAX {
+            self.give_back();
         }
         self.bytes.clear();
         self.marks.clear();
@@ -179,6 +186,14 @@ impl Ring {
     pub fn take(&self, half: &mut Half) {
         half.clear();
         mem::swap(&mut self.filling().half, half);
+    }
+
+    /// Gives back the memory of a burst that the writers' half has, where it is empty.
+    pub fn give_back(&self) {
+        let mut filling = self.filling();
+        if filling.half.is_empty() {
+            filling.half.give_back();
+        }
     }
 
     /// Waits until there is something to take. For one reader.

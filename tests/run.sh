@@ -73,7 +73,8 @@ packages
 say "the static release binary"
 release || { echo "the release binary can't be built" >&2; exit 1; }
 
-run "the crate's tests" cargo test --no-fail-fast
+# As many short apps as the complaint about lost lines was about.
+PILLION_LOG_RUNS=1000 run "the crate's tests" cargo test --no-fail-fast
 
 if python_tracer; then
     run "real Python tracer" ignored real_python

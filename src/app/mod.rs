@@ -3,7 +3,6 @@
 //! Start: settings, listeners, the app, and only then telemetry, on threads of its own. Stop: the app has ended and its exit code is in hand;
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
-mod environment;
 mod files;
 mod life;
 mod metrics;
@@ -16,6 +15,7 @@ mod telemetry;
 mod usage;
 
 use std::ffi::CString;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use crate::cli::Action;
 use crate::config::{Env, Mode, Settings};
 use crate::init::{Command, Envp};
 use crate::platform::health;
-use crate::{cli, config, dogstatsd, init, intake, log, otlp};
+use crate::{cli, config, dogstatsd, environment, init, intake, log, otlp};
 
 use life::Life;
 use telemetry::{Plan, Telemetry};
@@ -53,8 +53,7 @@ pub fn run(args: Vec<CString>) -> u8 {
 fn wrap(argv: Vec<CString>, view: bool) -> u8 {
     let Some(mut command) = Command::of_argv(argv) else { return cli::USAGE_CODE };
     let (mut plan, stop_timeout) = plan(Mode::Wrapper, view);
-    let entries = environment::of_app(init::environment(), plan.settings.hides_api_key);
-    command.envp = Envp::Of(entries);
+    command.envp = Envp::Of(environment_of_app(&plan.settings));
     let mut output = output::capture(&mut plan);
     let child = match init::spawn(&command, output.as_mut()) {
         Ok(child) => child,
@@ -76,9 +75,20 @@ fn wrap(argv: Vec<CString>, view: bool) -> u8 {
     exit.code
 }
 
+/// The environment of the app.
+fn environment_of_app(settings: &Settings) -> Vec<CString> {
+    let hidden: Vec<&str> =
+        if settings.hides_api_key { config::names_of_keys().collect() } else { Vec::new() };
+    environment::of_app(init::environment(), &hidden, Path::new(environment::FOLDER))
+}
+
 /// The app could not be started: where there is somebody to tell, they are told, within [`REPORT_TIME_MAX`].
 fn report_unstarted(mut plan: Plan, life: Life, stop_timeout: Duration) {
-    if !plan.settings.report.exit || !plan.settings.pipeline.sending {
+    let Settings { report, usage, relay, .. } = &plan.settings;
+    let intakes = [&relay.traces, &relay.metrics, &relay.logs];
+    let has_key = intakes.iter().any(|intake| intake.api_key.is_some());
+    let has_news = report.exit || usage.is_on || report.names.job.is_some();
+    if !has_key || !has_news {
         return;
     }
     plan.life = Some(Arc::new(life));

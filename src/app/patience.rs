@@ -26,6 +26,9 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// There is something of all.
+    pub(super) const ALL: Self = Self { traces: true, metrics: true, logs: true };
+
     /// Looks at what there is before we add something ourselves. Where more than DogStatsD may have brought metrics, `has_otlp` says so.
     pub(super) fn look(
         pipeline: &Rc<RefCell<Pipeline>>,
@@ -38,7 +41,7 @@ impl Patience {
         Self {
             traces: spans + stats_groups > 0 || !pipeline.borrow().is_idle(),
             metrics: has_otlp || metrics.is_some_and(dogstatsd::Metrics::has_heard),
-            logs: has_otlp || log_lines > 0 || logs.is_some_and(Logs::has_any),
+            logs: log_lines > 0 || logs.is_some_and(Logs::has_any),
         }
     }
 

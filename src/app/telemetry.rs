@@ -293,7 +293,9 @@ impl Beside {
         relay: &Relay,
         has_otlp: bool,
     ) -> Patience {
-        Patience::look(pipeline, relay, self.logs.as_deref(), self.metrics.as_ref(), has_otlp)
+        let (logs, metrics) = (self.logs.as_deref(), self.metrics.as_ref());
+        let look = || Patience::look(pipeline, relay, logs, metrics, has_otlp);
+        catch_unwind(AssertUnwindSafe(look)).unwrap_or(Patience::ALL)
     }
 
     /// Has what is to be said of the app's end leave with all the rest.

@@ -124,6 +124,7 @@ pub const ALL: &[Group] = &[
             &STOP_TIMEOUT,
             &child::HIDE_API_KEY,
             &report::EXIT_REPORT,
+            &report::TRACE_ENABLED,
             &usage::ENHANCED_METRICS,
             &platform::HEALTH_PORT,
             &platform::AZURE_SUBSCRIPTION,

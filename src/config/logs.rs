@@ -133,7 +133,7 @@ impl Reader<'_> {
             tags.push(format!("env:{}", pipeline.env));
         }
         if let Some(version) = self.text(&VERSION).filter(|_| !has("version")) {
-            tags.push(format!("version:{version}"));
+            tags.push(format!("version:{}", version.to_lowercase()));
         }
         tags.extend(pipeline.span_tags.iter().map(|(key, value)| match value.as_str() {
             "" => key.clone(),

@@ -123,6 +123,9 @@ impl Stages {
         }
         if self.end.batch.due_ms().is_some_and(|due| due <= now_ms) {
             self.leave();
+            // A burst is over by now, and where it is not, memory for the next is soon had.
+            self.half.give_back();
+            self.ring.give_back();
         }
     }
 

@@ -57,17 +57,19 @@ impl End {
             return Some(if self.is_out_of_memory() {
                 format!("out of memory{limit}")
             } else {
-                format!("the kernel had just killed a process of it, out of memory{limit}")
+                format!(
+                    "the kernel had just killed a process of the container, out of memory{limit}"
+                )
             });
         }
         if self.signal.is_some() {
             return self.has_core.then(|| "its memory was written to a core file".to_owned());
         }
         match self.code {
-            126 => Some("what it ran could not be executed, a shell would mean by that".to_owned()),
-            127 => Some("what it ran was not found, a shell would mean by that".to_owned()),
+            126 => Some("a shell's code for what could not be executed".to_owned()),
+            127 => Some("a shell's code for what was not found".to_owned()),
             129..=192 => Some(format!(
-                "{} killed what it ran, a shell would mean by that",
+                "a shell's code for what was killed by {}",
                 signal::name(i32::from(self.code) - 128)
             )),
             _ => None,
@@ -124,7 +126,7 @@ mod tests {
         );
         assert_eq!(
             said(&end(143, None)).1,
-            "ended with exit code 143 after 3.2 s: SIGTERM killed what it ran, a shell would mean by that"
+            "ended with exit code 143 after 3.2 s: a shell's code for what was killed by SIGTERM"
         );
     }
 
@@ -147,7 +149,7 @@ mod tests {
             said(&other),
             pair(
                 "exit 1",
-                "ended with exit code 1 after 3.2 s: the kernel had just killed a process of it, out of memory"
+                "ended with exit code 1 after 3.2 s: the kernel had just killed a process of the container, out of memory"
             )
         );
     }

@@ -107,8 +107,11 @@ impl Meter {
         }
     }
 
-    /// Puts in that the app was started.
+    /// Puts in that the app was started. Of a job's task only its parent says that, who will say how it ended, too.
     pub fn put_start(&self, into: &mut Aggregator, now_s: u64) {
+        if self.settings.is_sidecar && self.names.duration.is_some() {
+            return;
+        }
         self.add(into, &self.names.start, Kind::Distribution, 1.0, &texts(&self.tags), now_s);
         if let Some([start, _]) = self.names.legacy {
             self.add_legacy(into, start, now_s);

@@ -8,7 +8,8 @@
 //! - What a tag would say and is not known is left out, where `datadog-init` says `unknown`.
 //! - CPU of which nothing was used counts as 0 and is no gap.
 //! - A job's tasks use CPU under the name of Cloud Run's containers, which is what they are.
-//! - A sidecar says the same of its own container and has `sidecar:true`. How a job's task ended is not for it to know, so it doesn't say.
+//! - A sidecar says the same of its own container and has `sidecar:true`. Of a job's task it says neither start nor end: how it ended is
+//!   not for it to know.
 
 mod meter;
 mod names;

@@ -125,6 +125,20 @@ fn a_file_that_is_rotated_away_is_read_to_its_end_and_the_new_one_from_its_begin
 }
 
 #[test]
+fn a_file_that_became_shorter_is_read_anew() {
+    let (intake, folder) = (Recorder::http(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("app.log");
+    append(&path, "one\ntwo\n");
+    let sidecar = Sidecar::start(&intake, folder.path(), &[]);
+    wait_for(&intake, &["one", "two"]);
+    // As `copytruncate` does it.
+    fs::write(&path, "").unwrap();
+    append(&path, "new\n");
+    wait_for(&intake, &["one", "two", "new"]);
+    assert_eq!(sidecar.stop(), "");
+}
+
+#[test]
 fn after_a_restart_it_goes_on_where_it_was() {
     let (intake, folder) = (Recorder::http(), tempfile::tempdir().unwrap());
     let path = folder.path().join("app.log");

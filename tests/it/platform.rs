@@ -59,8 +59,13 @@ struct Place {
 
 impl Place {
     fn start(script: &str, env: &[(&str, &str)]) -> Self {
+        let pillion = pillion();
+        Self::start_as(&[pillion.to_str().unwrap(), "sh", "-c", script], env)
+    }
+
+    fn start_as(words: &[&str], env: &[(&str, &str)]) -> Self {
         let intake = Recorder::http();
-        let (port, url, pillion) = (free_port(), intake.url(), pillion());
+        let (port, url) = (free_port(), intake.url());
         let port_text = port.to_string();
         let own = [
             ("DD_API_KEY", "0123456789abcdef0123456789abcdef"),
@@ -68,8 +73,7 @@ impl Place {
             ("DD_APM_RECEIVER_PORT", &port_text),
         ];
         let env = [&own[..], env].concat();
-        let words = [pillion.to_str().unwrap(), "sh", "-c", script];
-        Self { wrapped: Wrapped::start(&words, Path::new("/bin"), &env), intake, port }
+        Self { wrapped: Wrapped::start(words, Path::new("/bin"), &env), intake, port }
     }
 
     fn client(&self) -> Client {
@@ -330,6 +334,13 @@ fn the_health_port_answers_probes_and_a_port_that_is_taken_stops_nothing() {
     let silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     assert_eq!(get(port, "/ready"), Some(200));
     drop((silent, place));
+
+    // A sidecar answers, too.
+    let port = free_port();
+    let text = port.to_string();
+    let sidecar = Place::start_as(&[pillion().to_str().unwrap()], &[("DD_HEALTH_PORT", &text)]);
+    wait_until("the sidecar is healthy", || get(port, "/") == Some(200));
+    drop(sidecar);
 
     let text = taken.local_addr().unwrap().port().to_string();
     let mut place = Place::start("exit 3", &[("DD_HEALTH_PORT", &text)]);

@@ -399,6 +399,7 @@ fn the_wrapper_itself_can_be_set() {
     check("DD_PILLION_STOP_TIMEOUT", "30", |s| s.stop_timeout, Duration::from_secs(30));
     check("DD_PILLION_STOP_TIMEOUT", "0", |s| s.stop_timeout, Duration::ZERO);
     check("DD_PILLION_HIDE_API_KEY", "1", |s| s.hides_api_key, true);
+    check("DD_TRACE_ENABLED", "0", |s| s.report.has_spans, false);
     check("DD_PILLION_EXIT_REPORT", "0", |s| s.report.exit, false);
     check("DD_PILLION_VIEW", "on", |s| s.view, true);
     check("DD_LOG_LEVEL", "DEBUG", |s| s.log.level, Level::Debug);
