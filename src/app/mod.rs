@@ -5,6 +5,7 @@
 
 mod environment;
 mod files;
+mod keys;
 mod life;
 mod metrics;
 mod output;

@@ -24,6 +24,7 @@ use crate::relay::Relay;
 use crate::ring::Ring;
 use crate::{dogstatsd, intake, log, otlp, view};
 
+use super::keys;
 use super::life::Life;
 use super::metrics;
 use super::output::{self, Logs};
@@ -121,6 +122,8 @@ fn run(mut plan: Plan, inner: Inner, report: &SyncSender<()>) {
     let served = catch_unwind(AssertUnwindSafe(|| {
         say(&plan.problems, &plan.complaints);
         read_hostname(&mut plan.settings);
+        let had_key = plan.settings.pipeline.sending;
+        keys::resolve(&mut plan.settings, &inner.stopping);
         serve(plan, &inner)
     }));
     match served {

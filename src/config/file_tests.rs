@@ -195,7 +195,7 @@ fn a_bad_value_is_said_with_its_key_and_file() {
         ),
         (
             "api_key: ENC[my_key]",
-            "invalid api_key in /conf/datadog.yaml: its value is a handle of a secrets backend, which is not supported yet, sending nothing",
+            "invalid api_key in /conf/datadog.yaml: its value needs DD_SECRET_BACKEND_COMMAND, which is not set, sending nothing",
         ),
         (
             "api_key: [s3cr3t]",

@@ -465,7 +465,7 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
         (
             "DD_API_KEY",
             "ENC[my key]",
-            "invalid DD_API_KEY: its value is a handle of a secrets backend, which is not supported yet, sending nothing",
+            "invalid DD_API_KEY: its value needs DD_SECRET_BACKEND_COMMAND, which is not set, sending nothing",
         ),
         (
             "DD_API_KEY",
