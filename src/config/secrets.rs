@@ -72,7 +72,7 @@ impl Reader<'_> {
         });
         backend::Settings {
             command: self.text(&COMMAND).unwrap_or_default(),
-            arguments: self.texts(&ARGUMENTS, parse::list),
+            arguments: self.texts(&ARGUMENTS, words),
             timeout: if timeout.is_zero() { TIMEOUT_DEFAULT } else { timeout },
             output_bytes_max: self.take(&OUTPUT_BYTES, OUTPUT_BYTES_DEFAULT, output_bytes),
         }
@@ -87,6 +87,14 @@ impl Reader<'_> {
     pub(super) fn can_be_asked_for(&self, key: &ApiKey) -> bool {
         !matches!(key.source(), Some(Source::Handle(_))) || self.env.text(&COMMAND).is_some()
     }
+}
+
+/// A JSON array of texts, or texts between white space, as the agent has it: a comma may be part of one.
+fn words(text: &str) -> Result<Vec<String>, Wrong> {
+    if text.starts_with('[') {
+        return parse::list(text);
+    }
+    Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
 fn output_bytes(text: &str) -> Result<usize, Wrong> {
@@ -269,7 +277,7 @@ mod tests {
         for (name, bad) in [
             ("DD_SECRET_BACKEND_TIMEOUT", "301"),
             ("DD_SECRET_BACKEND_OUTPUT_MAX_SIZE", "17MiB"),
-            ("DD_SECRET_BACKEND_ARGUMENTS", "{}"),
+            ("DD_SECRET_BACKEND_ARGUMENTS", "[1]"),
         ] {
             let (settings, problems) = of(&[(name, bad)]);
             assert!(problems.len() == 1 && problems[0].contains(name), "{problems:?}");
@@ -283,6 +291,8 @@ mod tests {
         assert_eq!(settings.secrets.timeout, Duration::from_secs(2));
         assert_eq!(settings.secrets.output_bytes_max, 4096);
         assert_eq!(settings.secrets.arguments, ["-x", "a b"]);
+        let settings = good(&[("DD_SECRET_BACKEND_ARGUMENTS", "-x a,b")]);
+        assert_eq!(settings.secrets.arguments, ["-x", "a,b"]);
     }
 
     #[test]
@@ -297,7 +307,7 @@ mod tests {
             (" \n", Err("is empty")),
             ("s3c r3t", Err("has white space or other characters in it that no key has")),
             ("ENC[x]", Err("has white space or other characters in it that no key has")),
-            (&"x".repeat(4097), Err("is larger than 4096 bytes")),
+            ("x".repeat(4097).as_str(), Err("is larger than 4096 bytes")),
         ] {
             fs::write(&path, text).unwrap();
             assert_eq!(said(&path), expect.map(str::to_owned).map_err(str::to_owned));
