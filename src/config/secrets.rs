@@ -118,9 +118,8 @@ pub fn key_of_file(path: &Path, time: Duration) -> Result<ApiKey, String> {
     let found = small::within(time, Box::new(read))?;
     match found.content.as_str().unwrap_or_default().trim() {
         "" => Err("is empty".to_owned()),
-        text => ApiKey::resolved(text).ok_or_else(|| {
-            "has white space or other characters in it that no key has".to_owned()
-        }),
+        text => ApiKey::resolved(text)
+            .ok_or_else(|| "has white space or other characters in it that no key has".to_owned()),
     }
 }
 
@@ -198,9 +197,8 @@ mod tests {
     }
 
     fn found(pairs: &[(&str, &str)]) -> BTreeMap<Source, ApiKey> {
-        let pair = |(at, key): &(&str, &str)| {
-            (Source::of(at).unwrap(), ApiKey::resolved(key).unwrap())
-        };
+        let pair =
+            |(at, key): &(&str, &str)| (Source::of(at).unwrap(), ApiKey::resolved(key).unwrap());
         pairs.iter().map(pair).collect()
     }
 
@@ -213,7 +211,10 @@ mod tests {
         let settings = good(&[file, ("DD_API_KEY", "k")]);
         assert_eq!(settings.relay.traces.api_key.as_ref().unwrap().expose(), "k");
         assert!(sources(&settings).is_empty());
-        assert_eq!(sources(&good(&[file, ("DD_API_KEY", "ENC[file@/other]")])), ["the file \"/other\""]);
+        assert_eq!(
+            sources(&good(&[file, ("DD_API_KEY", "ENC[file@/other]")])),
+            ["the file \"/other\""]
+        );
         // A key that is set and wrong is not replaced by another organisation's.
         assert_eq!(of(&[file, ("DD_API_KEY", "a b")]).0.relay.traces.api_key, None);
     }
@@ -224,8 +225,14 @@ mod tests {
             COMMAND,
             ("DD_API_KEY", "ENC[main]"),
             ("DD_LOGS_CONFIG_API_KEY", "ENC[file@/logs]"),
-            ("DD_ADDITIONAL_ENDPOINTS", r#"{"https://a.test": ["ENC[more]", "plain", "ENC[none]"]}"#),
-            ("DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS", r#"[{"api_key": "ENC[more]", "Host": "b.test"}]"#),
+            (
+                "DD_ADDITIONAL_ENDPOINTS",
+                r#"{"https://a.test": ["ENC[more]", "plain", "ENC[none]"]}"#,
+            ),
+            (
+                "DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS",
+                r#"[{"api_key": "ENC[more]", "Host": "b.test"}]"#,
+            ),
             ("DD_EVP_PROXY_CONFIG_API_KEY", "ENC[evp]"),
         ]);
         assert_eq!(
@@ -272,7 +279,9 @@ mod tests {
         assert_eq!(settings.relay.traces.api_key, None);
         assert_eq!(
             problems,
-            ["invalid DD_API_KEY: its value needs DD_SECRET_BACKEND_COMMAND, which is not set, sending nothing"]
+            [
+                "invalid DD_API_KEY: its value needs DD_SECRET_BACKEND_COMMAND, which is not set, sending nothing"
+            ]
         );
         for (name, bad) in [
             ("DD_SECRET_BACKEND_TIMEOUT", "301"),

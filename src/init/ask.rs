@@ -200,10 +200,12 @@ mod tests {
     fn it_has_no_file_but_its_three_and_a_group_of_its_own() {
         let given = std::fs::File::open("/dev/null").unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&given);
-        nix::fcntl::fcntl(&given, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+        nix::fcntl::fcntl(&given, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))
+            .unwrap();
         let seen = answer(&format!("[ -e /proc/$$/fd/{number} ] || echo closed"), b"");
         assert_eq!(seen, "closed\n");
-        let group = answer("ps=$(cat /proc/$$/stat); set -- ${ps##*) }; [ $3 = $$ ] && echo own", b"");
+        let group =
+            answer("ps=$(cat /proc/$$/stat); set -- ${ps##*) }; [ $3 = $$ ] && echo own", b"");
         assert_eq!(group, "own\n");
     }
 
@@ -232,9 +234,11 @@ mod tests {
 
     #[test]
     fn what_can_not_be_started_says_why() {
-        for (program, expect) in
-            [(c"no such program", Errno::ENOENT), (c"/etc/passwd", Errno::EACCES), (c"/", Errno::EACCES)]
-        {
+        for (program, expect) in [
+            (c"no such program", Errno::ENOENT),
+            (c"/etc/passwd", Errno::EACCES),
+            (c"/", Errno::EACCES),
+        ] {
             let command = Command::of_argv(vec![program.to_owned()]).unwrap();
             let why = ask(&command, b"", 1, &|| Duration::from_secs(60));
             assert!(matches!(why, Err(NoAnswer::NotStarted(errno)) if errno == expect), "{why:?}");

@@ -25,7 +25,8 @@ pub struct Settings {
 const SHOWN_CHARS_MAX: usize = 160;
 
 /// A text that is not understood, of which nothing is shown: it may have the value in it.
-const RUBBISH: &str = "its output is no JSON object with {\"value\": …, \"error\": …} for each handle";
+const RUBBISH: &str =
+    "its output is no JSON object with {\"value\": …, \"error\": …} for each handle";
 
 /// What the program is asked, for these names.
 pub fn question<'a>(handles: impl Iterator<Item = &'a str>) -> Vec<u8> {
@@ -48,7 +49,8 @@ pub fn answer<'a>(
     let Ok(Value::Object(all)) = serde_json::from_slice::<Value>(output) else {
         return Err(RUBBISH.to_owned());
     };
-    let values: Vec<&str> = all.values().filter_map(value).filter(|text| !text.is_empty()).collect();
+    let values: Vec<&str> =
+        all.values().filter_map(value).filter(|text| !text.is_empty()).collect();
     let one = |handle: &str| (handle.to_owned(), key(all.get(handle), &values));
     Ok(handles.map(one).collect())
 }
@@ -66,7 +68,9 @@ fn key(entry: Option<&Value>, values: &[&str]) -> Result<ApiKey, String> {
     match entry.get("error") {
         None | Some(Value::Null) => {}
         Some(Value::String(error)) if error.trim().is_empty() => {}
-        Some(Value::String(error)) => return Err(format!("the backend says {:?}", shown(error, values))),
+        Some(Value::String(error)) => {
+            return Err(format!("the backend says {:?}", shown(error, values)));
+        }
         Some(_) => return Err("the backend says that there is an error".to_owned()),
     }
     match value(entry) {
@@ -135,9 +139,18 @@ mod tests {
             (r#"{"h": {}}"#, "the backend has no value for it"),
             (r#"{"h": {"value": ""}}"#, "the backend has no value for it"),
             (r#"{"h": {"value": 7}}"#, "the backend has no value for it"),
-            (r#"{"h": {"value": "s3cr3t s3cr3t"}}"#, "its value has white space or other characters that no key has"),
-            (r#"{"h": {"value": "ENC[x]"}}"#, "its value has white space or other characters that no key has"),
-            (r#"{"h": {"value": "s3cr3t", "error": 1}}"#, "the backend says that there is an error"),
+            (
+                r#"{"h": {"value": "s3cr3t s3cr3t"}}"#,
+                "its value has white space or other characters that no key has",
+            ),
+            (
+                r#"{"h": {"value": "ENC[x]"}}"#,
+                "its value has white space or other characters that no key has",
+            ),
+            (
+                r#"{"h": {"value": "s3cr3t", "error": 1}}"#,
+                "the backend says that there is an error",
+            ),
             (
                 r#"{"h": {"value": "s3cr3t", "error": "no\u001b access to s3cr3t\n"}}"#,
                 "the backend says \"no\\u{1b} access to ***\"",

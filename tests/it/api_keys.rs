@@ -76,7 +76,8 @@ fn backend(folder: &TempDir, script: &str) -> PathBuf {
 fn with_backend(script: &str, more: &[(&str, &str)]) -> (TempDir, Run) {
     let folder = tempfile::tempdir().unwrap();
     let path = backend(&folder, script);
-    let own = [("DD_API_KEY", "ENC[prod/key]"), ("DD_SECRET_BACKEND_COMMAND", path.to_str().unwrap())];
+    let own =
+        [("DD_API_KEY", "ENC[prod/key]"), ("DD_SECRET_BACKEND_COMMAND", path.to_str().unwrap())];
     let run = Run::start(APP, &[&own[..], more].concat());
     (folder, run)
 }
@@ -115,16 +116,16 @@ fn a_program_knows_the_key_by_its_name() {
         echo "a message with {KEY}" >&2
         echo '{{"prod/key": {{"value": "{KEY}", "error": null}}}}'"#
     );
-    let (_folder, run) = with_backend(&script, &[("DD_SECRET_BACKEND_ARGUMENTS", r#"["-x", "a b"]"#)]);
+    let (_folder, run) =
+        with_backend(&script, &[("DD_SECRET_BACKEND_ARGUMENTS", r#"["-x", "a b"]"#)]);
     run.sends(KEY);
 }
 
 #[test]
 fn a_program_that_fails_is_said_in_a_line() {
     let rubbish = format!("echo {KEY}");
-    let error = format!(
-        r#"echo '{{"prod/key": {{"value": "{KEY}", "error": "no access with {KEY}"}}}}'"#
-    );
+    let error =
+        format!(r#"echo '{{"prod/key": {{"value": "{KEY}", "error": "no access with {KEY}"}}}}'"#);
     for (script, expect) in [
         (rubbish.as_str(), "is no JSON object"),
         (error.as_str(), "the backend says \"no access with ***\""),
@@ -145,7 +146,11 @@ fn a_program_that_hangs_is_killed_and_the_app_does_not_wait_for_it() {
     let (pids, ran) = (folder.path().join("pids"), folder.path().join("ran"));
     let script = format!("echo $$ >'{}'; sleep 1000 & wait", pids.display());
     let path = backend(&folder, &script);
-    let app = format!("echo line; : >'{}'; while [ ! -e '{}' ]; do :; done; exit 7", ran.display(), folder.path().join("go").display());
+    let app = format!(
+        "echo line; : >'{}'; while [ ! -e '{}' ]; do :; done; exit 7",
+        ran.display(),
+        folder.path().join("go").display()
+    );
     let run = Run::start(
         &app,
         &[

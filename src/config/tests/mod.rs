@@ -67,8 +67,11 @@ fn without_variables_there_are_the_defaults() {
         report,
         usage,
         hides_api_key,
+        secrets,
     } = settings;
     assert!(!hides_api_key);
+    assert_eq!((secrets.command.as_str(), secrets.timeout), ("", Duration::from_secs(5)));
+    assert_eq!((secrets.arguments.len(), secrets.output_bytes_max), (0, 1_048_576));
     // There is no key.
     assert!(!usage.is_on && !usage.is_sidecar);
     assert!(report.exit && report.has_spans && report.names.job.is_none());
