@@ -4,6 +4,7 @@
 //! telemetry is given until its deadline, and whether it keeps to it or not, the exit code goes out.
 
 mod files;
+mod keys;
 mod life;
 mod metrics;
 mod output;

@@ -24,6 +24,7 @@ use crate::relay::Relay;
 use crate::ring::Ring;
 use crate::{dogstatsd, intake, log, otlp, view};
 
+use super::keys;
 use super::life::Life;
 use super::metrics;
 use super::output::{self, Logs};
@@ -121,7 +122,10 @@ fn run(mut plan: Plan, inner: Inner, report: &SyncSender<()>) {
     let served = catch_unwind(AssertUnwindSafe(|| {
         say(&plan.problems, &plan.complaints);
         read_hostname(&mut plan.settings);
-        serve(plan, &inner)
+        let has_place = plan.settings.pipeline.sending;
+        keys::resolve(&mut plan.settings, &inner.stopping);
+        let is_said = has_place && !plan.settings.pipeline.sending;
+        serve(plan, &inner, is_said)
     }));
     match served {
         Ok(Ok(())) => {}
@@ -136,12 +140,13 @@ fn run(mut plan: Plan, inner: Inner, report: &SyncSender<()>) {
     report.try_send(()).ok();
 }
 
-fn serve(plan: Plan, inner: &Inner) -> io::Result<()> {
+/// `is_said`: a line has told why there is no key.
+fn serve(plan: Plan, inner: &Inner, is_said: bool) -> io::Result<()> {
     let Plan {
         settings, listeners, otlp_listeners, dogstatsd_listeners, probes, ring, life, ..
     } = plan;
     let ledger = &inner.ledger;
-    let (tap, viewer): (Option<Tap>, _) = match viewer(&settings) {
+    let (tap, viewer): (Option<Tap>, _) = match viewer(&settings, is_said) {
         Some((tap, viewer)) => (Some(Box::new(move |spans| tap.chunk(spans))), Some(viewer)),
         None => (None, None),
     };
@@ -371,13 +376,15 @@ async fn serve_otlp(
 }
 
 /// The viewer, where it is asked for, or where there is nobody else to look and a person sits at the terminal.
-fn viewer(settings: &Settings) -> Option<(view::Tap, view::Viewer)> {
+fn viewer(settings: &Settings, is_said: bool) -> Option<(view::Tap, view::Viewer)> {
     if !settings.view {
         if settings.relay.traces.api_key.is_some() {
             return None;
         }
         if !log::is_terminal() {
-            tracing::warn!("No DD_API_KEY: nothing is sent. --view shows traces here.");
+            if !is_said {
+                tracing::warn!("No DD_API_KEY: nothing is sent. --view shows traces here.");
+            }
             return None;
         }
         tracing::warn!("No DD_API_KEY: traces are shown here instead of being sent.");

@@ -4,6 +4,11 @@
 pub(super) const VALUES: &[(&str, &str, &str, &str)] = &[
     ("apm_config.api_key", "k1", "k1", "'k2'"),
     ("api_key", "k1", "k1", "\"k2\""),
+    ("api_key_file", "/k", "/k", "/l"),
+    ("secret_backend_command", "/a b", "/a b", "c"),
+    ("secret_backend_arguments", "a b", "[a, b]", "[c]"),
+    ("secret_backend_timeout", "7", "7", "8"),
+    ("secret_backend_output_max_size", "4096", "4096", "8192"),
     ("site", "datadoghq.eu", "datadoghq.eu", "us5.datadoghq.com"),
     ("apm_config.apm_dd_url", "http://a:1", "http://a:1", "b"),
     ("proxy.https", "http://me:pw@a:1", "http://me:pw@a:1", "b:2"),

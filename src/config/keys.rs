@@ -3,7 +3,7 @@
 
 use super::{
     child, connecting, dogstatsd, filtering, identity, log_files, logs, multi_line, obfuscation,
-    otlp, platform, proxy_keys, report, sending, usage, worker,
+    otlp, platform, proxy_keys, report, secrets, sending, usage, worker,
 };
 
 /// A setting.
@@ -28,6 +28,11 @@ pub const ALL: &[Group] = &[
         "Where traces go",
         &[
             &API_KEY,
+            &secrets::API_KEY_FILE,
+            &secrets::COMMAND,
+            &secrets::ARGUMENTS,
+            &secrets::TIMEOUT,
+            &secrets::OUTPUT_BYTES,
             &SITE,
             &TRACE_URL,
             &FURTHER,
@@ -142,7 +147,7 @@ pub const API_KEY: Key = Key {
     yaml: &["apm_config.api_key", "api_key"],
     default: "",
     meaning: "The key of your Datadog organisation. Without it nothing is sent and the app runs on. Take it from a secret of the platform; it is \
-              never printed.",
+              never printed. `ENC[name]`, here and wherever else an API key may stand, is one that `DD_SECRET_BACKEND_COMMAND` knows.",
 };
 /// The site.
 pub const SITE: Key = Key {

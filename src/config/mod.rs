@@ -31,6 +31,7 @@ mod read_proxy;
 #[cfg(test)]
 mod readme;
 pub mod report;
+pub mod secrets;
 pub mod sending;
 mod small;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use env::Env;
 pub use identity::HostnameFile;
 pub use problem::Problem;
 pub use read::read;
+pub use secrets::key_of_file;
 
 /// Which of the two things we are; it decides some defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub struct Settings {
     pub logs: crate::logs::Settings,
     /// The file with the host, where no host is named.
     pub hostname_file: Option<HostnameFile>,
+    /// How keys are got that are not here.
+    pub secrets: crate::secret::backend::Settings,
     /// What we say.
     pub log: log::Settings,
     /// The time from the first TERM to our exit at the latest.

@@ -325,7 +325,7 @@ pub(super) fn destinations(
 
 /// Whether a header takes it, and it can be one key alone.
 pub(super) fn is_api_key(key: &ApiKey) -> bool {
-    key.expose().bytes().all(|byte| byte.is_ascii_graphic())
+    key.is_plain()
 }
 
 /// A JSON object of texts, numbers or truth values, as `key:value` tags in the order of their keys.

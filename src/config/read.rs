@@ -83,6 +83,7 @@ pub fn read(env: &Env, mode: Mode) -> (Settings, Vec<Problem>) {
         ),
         health_port: reader.health_port(),
         hides_api_key: reader.hides_api_key(),
+        secrets: reader.secrets(),
         report,
         usage,
         platform,
@@ -165,7 +166,10 @@ impl Reader<'_> {
     }
 
     fn traces_intake(&mut self, site: &str, worker: Option<String>) -> Intake {
-        let api_key = self.api_key(&keys::API_KEY, "sending nothing");
+        let api_key = match self.env.given(&keys::API_KEY) {
+            Some(_) => self.api_key(&keys::API_KEY, "sending nothing"),
+            None => self.key_in_file(),
+        };
         let url = worker
             .or_else(|| self.url(&keys::TRACE_URL))
             .unwrap_or_else(|| format!("https://trace.agent.{site}"));
@@ -207,10 +211,11 @@ impl Reader<'_> {
         // A header takes nothing else, and white space inside shows two values pasted together.
         let wrong = if is_tree {
             "is no text"
-        } else if text.starts_with("ENC[") && text.ends_with(']') {
-            "is a handle of a secrets backend, which is not supported yet"
         } else {
             match ApiKey::new(&text) {
+                Some(key) if !self.can_be_asked_for(&key) => {
+                    "needs DD_SECRET_BACKEND_COMMAND, which is not set"
+                }
                 Some(key) if parse::is_api_key(&key) => return Some(key),
                 _ => "has white space or other characters that no key has",
             }

@@ -101,6 +101,7 @@ fn every_key_is_in_the_table_once() {
         include_str!("platform.rs"),
         include_str!("proxy_keys.rs"),
         include_str!("report.rs"),
+        include_str!("secrets.rs"),
         include_str!("sending.rs"),
         include_str!("usage.rs"),
         include_str!("worker.rs"),

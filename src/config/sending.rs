@@ -175,6 +175,8 @@ impl Reader<'_> {
             Some(common) if Some(common) != place(&API_KEY) => {
                 self.api_key(COMMON_KEY, "sending no metrics and logs")
             }
+            // The file has a key for traces alone, and there is one for the rest.
+            None if place(&API_KEY).is_some() => self.key_in_file().or_else(|| of_traces.cloned()),
             _ => of_traces.cloned(),
         }
     }

@@ -59,6 +59,9 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("DD_HOSTNAME_TRUST_UTS_NAMESPACE", HOST),
     ("DD_OTLP_CONFIG_GRPC_PORT", OTLP_PORTS),
     ("DD_OTLP_CONFIG_HTTP_PORT", OTLP_PORTS),
+    ("DD_SECRET_BACKEND_CONFIG", BACKENDS),
+    ("DD_SECRET_BACKEND_TYPE", BACKENDS),
+    ("DD_SECRET_REFRESH_INTERVAL", "a key is got once, at the start"),
     ("DD_TELEMETRY_ENABLED", OWN_METRICS),
     (
         "apm_config.analyzed_rate_by_service",
@@ -75,6 +78,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
 ];
 
 const AT_ONCE: &str = "a request is worked on when it has arrived: none waits for its turn, and none is dropped for having waited";
+const BACKENDS: &str = "stores of secrets are asked by a program of yours (`DD_SECRET_BACKEND_COMMAND`), or are mounted as files (`DD_API_KEY_FILE`)";
 const HOST: &str = "the system is not asked for a host name, see `DD_HOSTNAME`";
 const INJECTION: &str = "for what puts tracers into other processes";
 const OTLP_PORTS: &str = "older names: `DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_ENDPOINT` and `…_HTTP_ENDPOINT` say where";

@@ -97,6 +97,8 @@ pub fn spawn(command: &Command, output: Option<&mut Output>) -> Result<Child, Sp
         ignores_chld: start.ignores_chld,
         is_listener: is_listener(&entries),
         outputs: output.as_ref().map_or([None; 2], |output| output.for_child()),
+        input: None,
+        closes_rest: false,
     };
     let pid = vfork::spawn(&job).map_err(|errno| SpawnError {
         program: command.program.clone(),

@@ -4,7 +4,9 @@
 //! until the app has ended. A wedged, panicked or absent data plane delays none of it. The rules, each with its reason, stand where they are
 //! kept: blocked signals in `entry`, sets and forwarding in `signals`, the child's state in `child` and `vfork`, statuses in `reaper`, job
 //! control in `terminal` and `supervise`. Where logs are shipped, [`Output`] copies what the app writes; else its files are its own.
+//! [`ask`] runs a program beside the app that knows something, such as a secret.
 
+mod ask;
 mod child;
 mod entry;
 mod files;
@@ -18,6 +20,7 @@ mod vfork;
 
 use std::sync::OnceLock;
 
+pub use ask::{NoAnswer, ask};
 pub use child::{Command, Envp, SpawnError, environment, spawn};
 pub use lookup::is_executable;
 pub use output::{Output, Unwritten};

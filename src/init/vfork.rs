@@ -29,6 +29,10 @@ pub(super) struct Job<'a> {
     pub(super) is_listener: bool,
     /// What the child gets as its standard output and standard error; nothing where that is ours.
     pub(super) outputs: [Option<RawFd>; 2],
+    /// The same for its standard input.
+    pub(super) input: Option<RawFd>,
+    /// Whether it gets no other open file than these three.
+    pub(super) closes_rest: bool,
 }
 
 impl Job<'_> {
@@ -132,11 +136,17 @@ extern "C" fn run(start: *mut c_void) -> c_int {
             // SIGTTOU is blocked here, so that this is allowed from a group that is not in the foreground yet (tcsetpgrp(3)).
             libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpid());
         }
-        for (number, output) in (libc::STDOUT_FILENO..).zip(start.job.outputs) {
-            if let Some(output) = output {
+        let [output, error] = start.job.outputs;
+        for (number, file) in (libc::STDIN_FILENO..).zip([start.job.input, output, error]) {
+            if let Some(file) = file {
                 // Ours are closed by exec, and these are not.
-                libc::dup2(output, number);
+                libc::dup2(file, number);
             }
+        }
+        if start.job.closes_rest {
+            // What we were started with and pass on to the app alone. An old kernel refuses it.
+            let (first, last) = (libc::STDERR_FILENO + 1, libc::c_uint::MAX);
+            libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC);
         }
     }
     if start.job.ignores_chld {
@@ -206,6 +216,8 @@ mod tests {
             ignores_chld: false,
             is_listener: false,
             outputs: [None; 2],
+            input: None,
+            closes_rest: false,
         };
         let outcome = job.try_paths(|path| {
             let number: usize = path.to_str().unwrap().parse().unwrap();

@@ -66,6 +66,25 @@ pub struct Install {
 }
 
 impl Settings {
+    /// Where each kind of request goes that is not switched off, to be changed.
+    pub fn upstreams_mut(&mut self) -> impl Iterator<Item = &mut Upstream> {
+        let always = [
+            &mut self.debugger_logs,
+            &mut self.debugger,
+            &mut self.symbols,
+            &mut self.pipeline_stats,
+            &mut self.flare,
+        ];
+        let some = [&mut self.telemetry, &mut self.profiles, &mut self.evp, &mut self.lineage];
+        always.into_iter().chain(some.into_iter().flatten())
+    }
+
+    /// The destinations of all kinds of request.
+    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        let all = self.upstreams().into_iter().filter_map(|(_, upstream)| upstream);
+        all.flat_map(|upstream| &upstream.destinations)
+    }
+
     /// Each endpoint with where it goes, in the order of their numbers.
     pub(super) fn upstreams(&self) -> [(Endpoint, Option<&Upstream>); ENDPOINTS] {
         [

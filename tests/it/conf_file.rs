@@ -189,7 +189,7 @@ fn bad_values_and_idle_settings_of_a_file_are_said_once() {
     let stderr = wrapped.stderr();
     for line in [
         format!(
-            "invalid api_key in {file}: its value is a handle of a secrets backend, which is not supported yet, sending nothing\n"
+            "invalid api_key in {file}: its value needs DD_SECRET_BACKEND_COMMAND, which is not set, sending nothing\n"
         ),
         format!(
             "invalid apm_config.target_traces_per_second in {file}: \"lots\" is not a number of 0 or more, using 10\n"

@@ -10,6 +10,7 @@
     reason = "a test fails by a panic, and its parts are not an interface"
 )]
 
+mod api_keys;
 mod architecture;
 mod complaints;
 mod conf_file;

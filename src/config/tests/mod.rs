@@ -67,8 +67,11 @@ fn without_variables_there_are_the_defaults() {
         report,
         usage,
         hides_api_key,
+        secrets,
     } = settings;
     assert!(!hides_api_key);
+    assert_eq!((secrets.command.as_str(), secrets.timeout), ("", Duration::from_secs(5)));
+    assert_eq!((secrets.arguments.len(), secrets.output_bytes_max), (0, 1_048_576));
     // There is no key.
     assert!(!usage.is_on && !usage.is_sidecar);
     assert!(report.exit && report.has_spans && report.names.job.is_none());
@@ -466,7 +469,7 @@ fn a_bad_value_is_said_with_the_default_in_its_place() {
         (
             "DD_API_KEY",
             "ENC[my key]",
-            "invalid DD_API_KEY: its value is a handle of a secrets backend, which is not supported yet, sending nothing",
+            "invalid DD_API_KEY: its value needs DD_SECRET_BACKEND_COMMAND, which is not set, sending nothing",
         ),
         (
             "DD_API_KEY",

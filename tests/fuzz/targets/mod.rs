@@ -14,6 +14,7 @@ mod output;
 mod patterns;
 mod pipeline;
 mod platform;
+mod secrets;
 mod settings;
 mod stats;
 
@@ -65,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     target("platform", platform::read, Start::Texts(platform::TEXTS)),
     target("cgroup", cgroup::read, Start::Texts(cgroup::TEXTS)),
     target("settings", settings::read, Start::Texts(settings::VALUES)),
+    target("secret_backend", secrets::answer, Start::Texts(secrets::OUTPUTS)),
     target("sql_legacy", hide::sql_legacy, Start::Queries(3)),
     target("sql_obfuscate_only", hide::sql_obfuscate_only, Start::Queries(3)),
     target("sql_normalise_only", hide::sql_normalise_only, Start::Queries(3)),

@@ -1,21 +1,62 @@
-//! Values that must never be seen: a type whose every printed form is `***`.
+//! Values that must never be seen: types whose every printed form is `***`.
+//!
+//! A key may also stand elsewhere than in the settings: in a file, or with a program that knows it by a name. Then an [`ApiKey`] says where
+//! ([`Source`], in `source`) until it was got from there. How such a program is asked, and what it answers, is in [`backend`].
+
+pub mod backend;
+mod source;
 
 use std::fmt;
 
+pub use source::Source;
+
 /// The API key. It has no `Display`, its `Debug` prints `***`, and only the code that fills in the request header calls [`ApiKey::expose`].
 #[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(String);
+pub struct ApiKey(Kept);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kept {
+    Here(String),
+    Elsewhere(Source),
+}
 
 impl ApiKey {
-    /// The key in `text` without the white space around it, or nothing where that is empty.
+    /// The key in `text` without the white space around it, or where it is to be had (`ENC[…]`), or nothing where that is empty.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
-        (!text.is_empty()).then(|| Self(text.to_owned()))
+        let kept = || Source::of(text).map_or_else(|| Kept::Here(text.to_owned()), Kept::Elsewhere);
+        (!text.is_empty()).then(|| Self(kept()))
     }
 
-    /// The key itself, for the request header alone.
+    /// A key that is to be had there.
+    pub fn at(source: Source) -> Self {
+        Self(Kept::Elsewhere(source))
+    }
+
+    /// The key in `text`, which came from such a place: a header takes it, and it can be one key alone. A further handle is none.
+    pub fn resolved(text: &str) -> Option<Self> {
+        Self::new(text).filter(|key| key.source().is_none() && key.is_plain())
+    }
+
+    /// Where it is still to be had.
+    pub fn source(&self) -> Option<&Source> {
+        match &self.0 {
+            Kept::Here(_) => None,
+            Kept::Elsewhere(source) => Some(source),
+        }
+    }
+
+    /// Whether a header takes it, and it can be one key alone: white space inside shows two values pasted together.
+    pub fn is_plain(&self) -> bool {
+        self.expose().bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
+    /// The key itself, for the request header alone. Empty where it is still to be had.
     pub fn expose(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Kept::Here(key) => key,
+            Kept::Elsewhere(_) => "",
+        }
     }
 }
 
@@ -61,7 +102,7 @@ impl fmt::Debug for Url {
 
 #[cfg(test)]
 mod tests {
-    use super::{ApiKey, Url};
+    use super::{ApiKey, Source, Url};
 
     #[test]
     fn a_key_is_trimmed_and_an_empty_one_is_none() {
@@ -72,6 +113,20 @@ mod tests {
     #[test]
     fn a_key_never_prints() {
         assert_eq!(format!("{:?}", ApiKey::new("abc")), "Some(***)");
+        assert_eq!(format!("{:?}", ApiKey::new("ENC[abc]")), "Some(***)");
+    }
+
+    #[test]
+    fn a_key_elsewhere_is_no_key_yet() {
+        let key = ApiKey::new(" ENC[prod/key]\n").unwrap();
+        assert_eq!(key.source(), Some(&Source::Handle("prod/key".to_owned())));
+        assert_eq!(key.expose(), "");
+        let at = |path: &str| Source::File(path.into());
+        assert_eq!(ApiKey::at(at("/k")), ApiKey::new("ENC[file@/k]").unwrap());
+        for text in ["", " ", "a b", "ENC[x]", "caf\u{e9}"] {
+            assert_eq!(ApiKey::resolved(text), None, "{text}");
+        }
+        assert_eq!(ApiKey::resolved("k\n").unwrap().expose(), "k");
     }
 
     #[test]
