@@ -76,6 +76,14 @@ release || { echo "the release binary can't be built" >&2; exit 1; }
 # As many short apps as the complaint about lost lines was about.
 PILLION_LOG_RUNS=1000 run "the crate's tests" cargo test --no-fail-fast
 
+# The images take minutes of one CPU, and what comes next waits for tracers most of the time: both at once.
+source tests/real/dockerd.sh
+images='' images_log=$(mktemp)
+if daemon; then
+    bash tests/real/images.sh >"$images_log" 2>&1 &
+    images=$!
+fi
+
 if python_tracer; then
     run "real Python tracer" ignored real_python
     run "the quickstart" ignored quickstart
@@ -127,10 +135,11 @@ else
     skip "java-dogstatsd-client" "a JDK or the client can't be had here"
 fi
 
-source tests/real/dockerd.sh
-if daemon; then
-    say "images"
-    if bash tests/real/images.sh; then run "containers" ignored docker; else failures+=("images"); fi
+say "images"
+if [ -n "$images" ]; then
+    if wait "$images"; then built=yes; else built=no; failures+=("images"); fi
+    cat "$images_log"
+    [ "$built" = no ] || run "containers" ignored docker
     daemon_stop
 else
     skip "containers" "no Docker daemon can be started here ($daemon_reason)"
