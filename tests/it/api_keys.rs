@@ -112,7 +112,7 @@ fn a_program_knows_the_key_by_its_name() {
     let script = format!(
         r#"question=$(cat)
         [ "$question" = '{{"secrets":["prod/key"],"version":"1.0"}}' ] || exit 1
-        grep -q '^SigBlk:[[:space:]]*0*$' /proc/$$/status || exit 1
+        grep -q '^SigBlk:[[:space:]]*0*$' /proc/self/status || exit 1
         [ "$1" = "-x" ] && [ "$2" = "a b" ] || exit 1
         echo "a message with {KEY}" >&2
         echo '{{"prod/key": {{"value": "{KEY}", "error": null}}}}'"#
