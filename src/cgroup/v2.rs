@@ -1,7 +1,8 @@
 //! The files of version 2.
 
 use super::file::Kept;
-use super::parse::{self, cpu_max, keyed, number};
+use super::memory::Names;
+use super::parse::{cpu_max, keyed};
 use super::place::Place;
 
 /// `cpu.stat`, which has microseconds.
@@ -37,42 +38,11 @@ pub(super) fn cpuset(place: &Place) -> Option<Kept> {
     Kept::open(&place.folder.join("cpuset.cpus.effective"))
 }
 
-/// Files of memory.
-#[derive(Debug)]
-pub(super) struct Memory {
-    current: Option<Kept>,
-    stat: Option<Kept>,
-    max: Vec<Kept>,
-    events: Option<Kept>,
-}
-
-impl Memory {
-    pub(super) fn open(place: &Place) -> Self {
-        let open = |name: &str| Kept::open(&place.folder.join(name));
-        Self {
-            current: open("memory.current"),
-            stat: open("memory.stat"),
-            max: place.levels().filter_map(|level| Kept::open(&level.join("memory.max"))).collect(),
-            events: open("memory.events"),
-        }
-    }
-
-    /// Bytes charged.
-    pub(super) fn charged(&self) -> Option<u64> {
-        self.current.as_ref()?.read(number)
-    }
-
-    /// Bytes of file pages that go first.
-    pub(super) fn inactive_file(&self) -> Option<u64> {
-        self.stat.as_ref()?.read(|bytes| keyed(bytes, b"inactive_file"))
-    }
-
-    /// The least limit in bytes.
-    pub(super) fn limit(&self) -> Option<u64> {
-        self.max.iter().filter_map(|max| max.read(parse::limit)).min()
-    }
-
-    pub(super) fn oom_kills(&self) -> Option<u64> {
-        self.events.as_ref()?.read(|bytes| keyed(bytes, b"oom_kill"))
-    }
-}
+/// The files of memory.
+pub(super) const MEMORY: Names = Names {
+    charged: "memory.current",
+    inactive_file: b"inactive_file",
+    limit: "memory.max",
+    limit_above: None,
+    oom: "memory.events",
+};
