@@ -86,6 +86,10 @@ impl Environment {
 
     /// Has the first tracer that is there loaded by the app's runtime.
     fn load_tracer(&mut self, folder: &Path) {
+        // Most images have none, and this is before the app's start.
+        if !folder.exists() {
+            return;
+        }
         let is_there = |name: &str| folder.join(name).exists();
         let of = |name: &str| format!("{}/{name}", folder.display());
         if is_there("node/dd-trace") || is_there("node/node_modules/dd-trace") {

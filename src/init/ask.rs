@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::child::{Command, Envp, environment};
+use super::child::Command;
 use super::signals::{self, Set};
 use super::{lookup, vfork};
 
@@ -71,10 +71,7 @@ fn start(command: &Command) -> Result<Asked, Errno> {
     let null = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open("/dev/null").ok();
     let input = non_blocking(input.into())?;
     let output = non_blocking(output.into())?;
-    let entries = match &command.envp {
-        Envp::Inherited => environment(),
-        Envp::Of(entries) => entries.clone(),
-    };
+    let entries = command.envp.entries();
     let path = lookup::variable(entries.iter().map(CString::as_c_str), b"PATH");
     let state = super::start_state();
     let job = vfork::Job {

@@ -3,6 +3,7 @@
 //! It gets the signal mask, the ignored signals, the open files, the working directory, the limits, the arguments and the environment that
 //! we were given. How it is started, and why not by `posix_spawn`, is told in [`super::vfork`].
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ffi::{CStr, CString, c_char};
 use std::fmt;
@@ -36,6 +37,16 @@ pub enum Envp {
     Inherited,
     /// These entries, each `NAME=value`.
     Of(Vec<CString>),
+}
+
+impl Envp {
+    /// Its entries.
+    pub(super) fn entries(&self) -> Cow<'_, [CString]> {
+        match self {
+            Self::Inherited => Cow::Owned(environment()),
+            Self::Of(entries) => Cow::Borrowed(entries),
+        }
+    }
 }
 
 impl Command {
@@ -82,10 +93,7 @@ pub fn spawn(command: &Command, output: Option<&mut Output>) -> Result<Child, Sp
     let start = super::start_state();
     // A C library that has started a thread (for the settings file) has unblocked the signals that it keeps for itself.
     Set::ALL.block();
-    let entries = match &command.envp {
-        Envp::Inherited => environment(),
-        Envp::Of(entries) => entries.clone(),
-    };
+    let entries = command.envp.entries();
     let path = lookup::variable(entries.iter().map(CString::as_c_str), b"PATH");
     let terminal = Terminal::of_stdin();
     let job = vfork::Job {

@@ -30,7 +30,7 @@ pub(in crate::dogstatsd) enum Broken {
 pub(in crate::dogstatsd) enum Turn {
     /// There may be more.
     More,
-    /// There is nothing more for now.
+    /// Nothing more has come.
     Empty,
     /// The client has closed it.
     Closed,
