@@ -30,6 +30,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use intake::Intake;
+
 const BEGIN: &str = "<!-- measured by benches/dogstatsd -->";
 const END: &str = "<!-- end -->";
 
@@ -92,18 +94,16 @@ struct Process {
 }
 
 impl Process {
-    fn start(path: &Path, intake: &str) -> Self {
+    fn start(path: &Path, intake: &Intake) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let traces = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let socket = folder.path().join("dsd.socket");
-        let child = Command::new(path)
+        let mut command = Command::new(path);
+        intake.receive_from(&mut command);
+        let child = command
             .args(["sleep", "1000"])
-            .env("DD_API_KEY", "0123456789abcdef0123456789abcdef")
             .env("DD_LOGS_ENABLED", "true")
-            .env("DD_APM_DD_URL", intake)
-            .env("DD_DD_URL", intake)
-            .env("DD_LOGS_CONFIG_LOGS_DD_URL", intake)
             .env("DD_APM_RECEIVER_PORT", traces.to_string())
             .env("DD_DOGSTATSD_PORT", port.to_string())
             .env("DD_DOGSTATSD_SOCKET", &socket)
@@ -179,7 +179,7 @@ fn packets(contexts: usize) -> Vec<String> {
 }
 
 fn flood(path: &Path, count: usize, is_unix: bool, contexts: usize) -> Run {
-    let process = Process::start(path, &intake::Intake::start().url);
+    let process = Process::start(path, &Intake::start());
     let packets = packets(contexts);
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     udp.connect(("127.0.0.1", process.port)).unwrap();
@@ -216,7 +216,7 @@ struct Idle {
 }
 
 fn idle(path: &Path) -> Idle {
-    let process = Process::start(path, &intake::Intake::start().url);
+    let process = Process::start(path, &Intake::start());
     // What is done once after the start is done by then.
     std::thread::sleep(Duration::from_secs(3));
     let (cpu_before, wakeups_before) = (process.threads_cpu_s(), process.wakeups());

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -32,6 +33,14 @@ impl Intake {
             }
         });
         Self { url, counts }
+    }
+
+    /// Has the wrapper that `command` starts send all to this intake.
+    pub(crate) fn receive_from(&self, command: &mut Command) {
+        command.env("DD_API_KEY", "0123456789abcdef0123456789abcdef");
+        for name in ["DD_APM_DD_URL", "DD_DD_URL", "DD_LOGS_CONFIG_LOGS_DD_URL"] {
+            command.env(name, &self.url);
+        }
     }
 
     /// Counts messages from now on.

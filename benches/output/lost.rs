@@ -63,16 +63,14 @@ pub(crate) fn measure(wrapper: &Path) -> String {
 /// One app. How many lines came out of the wrapper.
 fn run(wrapper: &Path, way: &str, intake: &Intake) -> u64 {
     let own = std::env::current_exe().unwrap();
-    let mut top = Command::new(wrapper)
+    let mut command = Command::new(wrapper);
+    intake.receive_from(&mut command);
+    let mut top = command
         .arg(own)
         .args(["--dying-app", way, &LINES.to_string()])
         .env("DD_LOGS_ENABLED", "true")
-        .env("DD_API_KEY", "0123456789abcdef0123456789abcdef")
         .env("DD_PILLION_EXIT_REPORT", "false")
         .env("DD_LOG_LEVEL", "off")
-        .env("DD_APM_DD_URL", &intake.url)
-        .env("DD_DD_URL", &intake.url)
-        .env("DD_LOGS_CONFIG_LOGS_DD_URL", &intake.url)
         .env("DD_APM_RECEIVER_PORT", "0")
         .env("DD_DOGSTATSD_PORT", "0")
         .stdout(Stdio::piped())

@@ -30,6 +30,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use intake::Intake;
+
 /// One line, its line feed included.
 const LINE: &[u8; 100] =
     b"2026-11-25T22:30:00.123Z INFO [http-nio-8080-exec-7] c.e.shop.Orders - order 4711 stored in 12 ms #\n";
@@ -104,7 +106,7 @@ fn measure(binaries: &[PathBuf]) -> String {
             ways.push(Way { wrapper: Some(path.canonicalize().unwrap()), logs, ..way(&name) });
         }
     }
-    let intake = intake::Intake::start();
+    let intake = Intake::start();
     let mut text =
         format!("{lines} lines of 100 bytes, back to back; then 4,000 lines, one every 500 us\n");
     writeln!(
@@ -114,8 +116,8 @@ fn measure(binaries: &[PathBuf]) -> String {
     )
     .unwrap();
     for way in &ways {
-        let flood = run(way, lines, 0, &intake.url);
-        let apart = run(way, 4000, 500, &intake.url);
+        let flood = run(way, lines, 0, &intake);
+        let apart = run(way, 4000, 500, &intake);
         writeln!(
             text,
             "{:50} {:>10.3} {:>10.2} {:>12.2} {:>10.1} {:>10.1}",
@@ -148,7 +150,7 @@ struct Measured {
     write_ns: [f64; 2],
 }
 
-fn run(way: &Way, count: usize, gap_us: u64, intake: &str) -> Measured {
+fn run(way: &Way, count: usize, gap_us: u64, intake: &Intake) -> Measured {
     let report = tempfile::NamedTempFile::new().unwrap();
     let own = std::env::current_exe().unwrap();
     let app = [own.display().to_string(), "--app".into(), count.to_string(), gap_us.to_string()];
@@ -162,13 +164,11 @@ fn run(way: &Way, count: usize, gap_us: u64, intake: &str) -> Measured {
     }
     let before = cpu_s(libc::RUSAGE_CHILDREN);
     let start = Instant::now();
-    let mut top = Command::new(&words[0])
+    let mut command = Command::new(&words[0]);
+    intake.receive_from(&mut command);
+    let mut top = command
         .args(&words[1..])
         .env("DD_LOGS_ENABLED", way.logs.to_string())
-        .env("DD_API_KEY", "0123456789abcdef0123456789abcdef")
-        .env("DD_APM_DD_URL", intake)
-        .env("DD_DD_URL", intake)
-        .env("DD_LOGS_CONFIG_LOGS_DD_URL", intake)
         .env("DD_APM_RECEIVER_PORT", "0")
         .stdout(Stdio::piped())
         .spawn()
