@@ -89,3 +89,29 @@ fn a_taken_port_and_bad_lines_are_said_and_stop_nothing() {
     assert_eq!(stderr.matches("a DogStatsD line was rejected").count(), 1, "{stderr}");
     assert!(stderr.contains("18 received, 9 aggregated, 9 rejected"), "{stderr}");
 }
+
+#[test]
+fn what_the_kernel_has_no_room_for_is_counted_and_said() {
+    const PACKETS: u64 = 20_000;
+    let (intake, port, folder) = (Recorder::http(), free_port(), tempfile::tempdir().unwrap());
+    let env = [("DD_DOGSTATSD_SO_RCVBUF", "4096")];
+    let mut wrapped = start(&intake, port, folder.path(), &env);
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // It does not run meanwhile, so that the buffer fills.
+    wrapped.signal(Signal::SIGSTOP);
+    for _ in 0..PACKETS {
+        udp.send_to(b"orders:1|c", ("127.0.0.1", port)).unwrap();
+    }
+    wrapped.signal(Signal::SIGCONT);
+    wrapped.signal(Signal::SIGTERM);
+    assert_eq!(wrapped.wait().code(), Some(143));
+    let stderr = wrapped.stderr();
+    let samples = stderr.split("metric samples: ").nth(1).unwrap_or_else(|| panic!("{stderr}"));
+    let before = |word: &str| -> u64 {
+        let text = samples.split(word).next().unwrap();
+        text.rsplit([' ', '(']).next().unwrap().parse().unwrap_or_else(|_| panic!("{stderr}"))
+    };
+    let lost = before(" no room in a socket's buffer");
+    assert_eq!(before(" received"), PACKETS, "{stderr}");
+    assert!(lost > 0 && before(" aggregated") + lost == PACKETS, "{stderr}");
+}
