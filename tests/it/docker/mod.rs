@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::support::arrived;
 use crate::support::logged::entries;
 use crate::support::recorder::Recorder;
-use crate::support::wrapped::{free_port, get, wait_until};
+use crate::support::wrapped::{cache, free_port, get, wait_until};
 
 /// The longest that a stop may take: far below Docker's ten seconds, after which it kills.
 const PROMPT: Duration = Duration::from_secs(6);
@@ -148,6 +148,30 @@ fn the_express_image_runs_with_pillion_as_process_1() {
         return;
     }
     an_app_runs_and_its_traces_arrive("pillion-test/node", &[], "0", "pillion");
+}
+
+/// A runtime loads the tracer that its image has in `/dd_tracer`, though the app knows nothing of it.
+#[test]
+#[ignore = "needs a Docker daemon and images: run by tests/run.sh"]
+fn a_tracer_of_the_image_is_loaded_by_its_runtime() {
+    let loaded = |image: &str, mount: String, words: &[&str]| {
+        // In a folder without a tracer of the app's own.
+        let options = ["run", "--rm", "--network", "none", "--workdir", "/", "--volume", &mount];
+        said(&[&options, &[image][..], words].concat())
+    };
+    let cached = |path: &str| cache().join(path).display().to_string();
+    let mount = format!("{}:/dd_tracer/python/ddtrace:ro", cached("python"));
+    let words = ["python3", "-c", "import sys; print('/dd_tracer/python' in sys.path)"];
+    assert!(loaded("pillion-test/python", mount, &words).ends_with("True"));
+    if !docker(&["image", "inspect", "pillion-test/node"]).status.success() {
+        println!("skipped: no pillion-test/node, as there was no node to make it of");
+        return;
+    }
+    let mount = format!("{}:/dd_tracer/node/node_modules:ro", cached("node/node_modules"));
+    let script =
+        "console.log(Object.keys(require.cache).find(path => path.endsWith('dd-trace/init.js')))";
+    let path = loaded("pillion-test/node", mount, &["node", "-e", script]);
+    assert!(path.contains("/dd_tracer/node/node_modules/dd-trace/init.js"), "{path}");
 }
 
 /// What all points of a counter say together. Counters arrive as rates per second.
